@@ -1,0 +1,331 @@
+//! The bundle: the one carrier of evidence, from a store or from a file beside the artifact (steps 9 and 10).
+//!
+//! JSON lines in any order. Nothing in a bundle is believed: [`crate::Evidence`] verifies it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::canonical::{self, CanonicalError};
+use crate::digest::Digest;
+use crate::envelope::{Envelope, EnvelopeError};
+use crate::limits::{BUNDLE_LINES_MAX, BUNDLE_MAX, DOCUMENT_MAX, PROOF_HASHES_MAX};
+use crate::log::{CheckpointError, InclusionProof, Origin, SignedCheckpoint};
+
+/// A bundle that cannot be read or written as a whole.
+#[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
+pub enum BundleError {
+    /// More bytes or lines than a bundle may have.
+    #[error(
+        "found a bundle of {found} {unit}, needed at most {limit}; ask for a bundle of one artifact"
+    )]
+    TooLong {
+        /// What it has.
+        found: usize,
+        /// `bytes` or `lines`.
+        unit: &'static str,
+        /// The bound.
+        limit: usize,
+    },
+    /// Not text, or a line that is no JSON object.
+    #[error("found no JSON object on line {line} of the bundle: {why}; get the bundle again")]
+    NotJsonLines {
+        /// The line, from 1.
+        line: usize,
+        /// What the parser said.
+        why: String,
+    },
+    /// A recipe or lock to write is no canonical JSON document.
+    #[error("cannot write a {what} into a bundle: {why}")]
+    Document {
+        /// `recipe` or `lock`.
+        what: &'static str,
+        /// What is wrong with it.
+        why: CanonicalError,
+    },
+}
+
+/// Where an envelope stands in its key's log.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct LoggedAt {
+    /// The envelope's digest.
+    pub envelope: Digest,
+    /// The log.
+    pub origin: Origin,
+    /// The size of the checkpoint that the proof leads to: naming it keeps the work of a verifier
+    /// linear in the bundle.
+    pub size: u64,
+    /// The way from the entry to that checkpoint's root.
+    pub proof: InclusionProof,
+}
+
+/// A line that a reader passed over, and why.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct Ignored {
+    /// The line, from 1.
+    pub line: usize,
+    /// Why it is none of ours.
+    pub why: String,
+}
+
+/// Evidence as it is carried, all of it unverified.
+#[derive(Clone, Eq, PartialEq, Debug, Default)]
+pub struct Bundle {
+    /// Attestations.
+    pub envelopes: Vec<Envelope>,
+    /// Their places in logs.
+    pub proofs: Vec<LoggedAt>,
+    /// Heads of those logs.
+    pub checkpoints: Vec<SignedCheckpoint>,
+    /// Operators' certificates for the keys of those logs.
+    pub certificates: Vec<Envelope>,
+    /// Recipes that the attestations name, canonical JSON each.
+    pub recipes: Vec<Vec<u8>>,
+    /// Locks that the attestations name, canonical JSON each.
+    pub locks: Vec<Vec<u8>>,
+    /// Lines of others, or damaged ones of ours: passed over, and shown to who asks why a vote is
+    /// missing.
+    pub ignored: Vec<Ignored>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProofLine {
+    #[serde(rename = "for")]
+    about: Named,
+    hashes: Vec<Digest>,
+    index: u64,
+    origin: Origin,
+    reattest: String,
+    size: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CheckpointLine {
+    #[serde(rename = "for")]
+    about: Named,
+    note: String,
+    reattest: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CertificateLine {
+    envelope: Value,
+    #[serde(rename = "for")]
+    about: Named,
+    reattest: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DocumentLine {
+    document: Value,
+    #[serde(rename = "for")]
+    about: Named,
+    reattest: String,
+}
+
+/// `sha256:<hex>`: what a line is about.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Named(Digest);
+
+impl TryFrom<String> for Named {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text
+            .strip_prefix("sha256:")
+            .ok_or("needed \"for\" to begin with sha256:")?;
+        digits.parse().map(Self).map_err(|error| format!("{error}"))
+    }
+}
+
+impl From<Named> for String {
+    fn from(name: Named) -> Self {
+        format!("sha256:{}", name.0)
+    }
+}
+
+impl Bundle {
+    /// Reads a bundle. A line that is no JSON object makes the whole file damaged; a line that is
+    /// an object of another kind is ignored, as in-toto's bundle rules ask.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
+        if bytes.len() > BUNDLE_MAX {
+            let (found, limit) = (bytes.len(), BUNDLE_MAX);
+            return Err(BundleError::TooLong {
+                found,
+                unit: "bytes",
+                limit,
+            });
+        }
+        let lines = bytes.split(|byte| *byte == b'\n');
+        let mut bundle = Self::default();
+        for (at, line) in lines.enumerate().filter(|(_, line)| !line.is_empty()) {
+            if at >= BUNDLE_LINES_MAX {
+                let (found, limit) = (at + 1, BUNDLE_LINES_MAX);
+                return Err(BundleError::TooLong {
+                    found,
+                    unit: "lines",
+                    limit,
+                });
+            }
+            let object: Map<String, Value> =
+                serde_json::from_slice(line).map_err(|error| BundleError::NotJsonLines {
+                    line: at + 1,
+                    why: error.to_string(),
+                })?;
+            if let Err(why) = bundle.take(line, object) {
+                bundle.ignored.push(Ignored { line: at + 1, why });
+            }
+        }
+        Ok(bundle)
+    }
+
+    /// Writes a bundle: certificates and heads first, so that a person who opens one sees who
+    /// speaks before what they say.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, BundleError> {
+        let mut out = Vec::new();
+        for certificate in &self.certificates {
+            line(&mut out, "certificate", &certificate_line(certificate))?;
+        }
+        for head in &self.checkpoints {
+            line(&mut out, "checkpoint", &checkpoint_line(head))?;
+        }
+        for envelope in &self.envelopes {
+            out.extend_from_slice(envelope.as_bytes());
+            out.push(b'\n');
+        }
+        for proof in &self.proofs {
+            line(&mut out, "proof", &proof_line(proof))?;
+        }
+        for (what, documents) in [("recipe", &self.recipes), ("lock", &self.locks)] {
+            for document in documents {
+                line(&mut out, what, &document_line(what, document)?)?;
+            }
+        }
+        Ok(out)
+    }
+
+    fn take(&mut self, line: &[u8], object: Map<String, Value>) -> Result<(), String> {
+        let Some(kind) = object
+            .get("reattest")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+        else {
+            self.envelopes
+                .push(Envelope::parse(line).map_err(|error| error.to_string())?);
+            return Ok(());
+        };
+        let object = Value::Object(object);
+        match kind.as_str() {
+            "proof" => self.proofs.push(read_proof(object)?),
+            "checkpoint" => self.checkpoints.push(read_checkpoint(object)?),
+            "certificate" => self.certificates.push(read_certificate(object)?),
+            "recipe" => self.recipes.push(read_document(object)?),
+            "lock" => self.locks.push(read_document(object)?),
+            _ => return Err(format!("lines of kind {kind:?} are not known here")),
+        }
+        Ok(())
+    }
+}
+
+fn line<T: Serialize>(out: &mut Vec<u8>, what: &'static str, of: &T) -> Result<(), BundleError> {
+    let bytes = canonical::to_bytes(of).map_err(|why| BundleError::Document { what, why })?;
+    out.extend_from_slice(&bytes);
+    out.push(b'\n');
+    Ok(())
+}
+
+fn proof_line(at: &LoggedAt) -> ProofLine {
+    ProofLine {
+        about: Named(at.envelope),
+        hashes: at.proof.hashes.clone(),
+        index: at.proof.index,
+        origin: at.origin.clone(),
+        reattest: "proof".to_owned(),
+        size: at.size,
+    }
+}
+
+/// A head is about the key whose log it heads.
+fn checkpoint_line(head: &SignedCheckpoint) -> CheckpointLine {
+    CheckpointLine {
+        about: Named(head.unverified().origin.key_digest()),
+        note: String::from_utf8_lossy(head.as_bytes()).into_owned(),
+        reattest: "checkpoint".to_owned(),
+    }
+}
+
+/// An envelope's canonical bytes are JSON already, so the line carries them as a value.
+fn certificate_line(certificate: &Envelope) -> CertificateLine {
+    CertificateLine {
+        about: Named(certificate.digest()),
+        envelope: serde_json::from_slice(certificate.as_bytes()).unwrap_or_default(),
+        reattest: "certificate".to_owned(),
+    }
+}
+
+fn document_line(what: &'static str, bytes: &[u8]) -> Result<DocumentLine, BundleError> {
+    let document = canonical::value_from_bytes(bytes, what, DOCUMENT_MAX)
+        .map_err(|why| BundleError::Document { what, why })?;
+    Ok(DocumentLine {
+        about: Named(Digest::of(bytes)),
+        document,
+        reattest: what.to_owned(),
+    })
+}
+
+fn read<T: for<'de> Deserialize<'de>>(object: Value) -> Result<T, String> {
+    serde_json::from_value(object).map_err(|error| error.to_string())
+}
+
+fn read_proof(object: Value) -> Result<LoggedAt, String> {
+    let line: ProofLine = read(object)?;
+    if line.hashes.len() > PROOF_HASHES_MAX {
+        return Err(format!("its proof has more than {PROOF_HASHES_MAX} hashes"));
+    }
+    let proof = InclusionProof {
+        index: line.index,
+        hashes: line.hashes,
+    };
+    Ok(LoggedAt {
+        envelope: line.about.0,
+        origin: line.origin,
+        size: line.size,
+        proof,
+    })
+}
+
+fn read_checkpoint(object: Value) -> Result<SignedCheckpoint, String> {
+    let line: CheckpointLine = read(object)?;
+    let head = SignedCheckpoint::parse(line.note.as_bytes())
+        .map_err(|error: CheckpointError| error.to_string())?;
+    let key = head.unverified().origin.key_digest();
+    if key == line.about.0 {
+        Ok(head)
+    } else {
+        Err("it heads another key's log".to_owned())
+    }
+}
+
+fn read_certificate(object: Value) -> Result<Envelope, String> {
+    let line: CertificateLine = read(object)?;
+    let bytes = canonical::to_bytes(&line.envelope).map_err(|error| error.to_string())?;
+    let envelope = Envelope::parse(&bytes).map_err(|error: EnvelopeError| error.to_string())?;
+    if envelope.digest() == line.about.0 {
+        Ok(envelope)
+    } else {
+        Err(format!("its envelope is sha256:{}", envelope.digest()))
+    }
+}
+
+fn read_document(object: Value) -> Result<Vec<u8>, String> {
+    let line: DocumentLine = read(object)?;
+    let bytes = canonical::to_bytes(&line.document).map_err(|error| error.to_string())?;
+    let digest = Digest::of(&bytes);
+    if bytes.len() > DOCUMENT_MAX {
+        Err(format!("its document has {} bytes", bytes.len()))
+    } else if digest == line.about.0 {
+        Ok(bytes)
+    } else {
+        Err(format!("its document is sha256:{digest}"))
+    }
+}

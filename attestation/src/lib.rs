@@ -1,0 +1,46 @@
+//! What rebuilders sign, and how a consumer's policy concludes from it: steps 5, 6 and 9, without I/O, clock or randomness.
+//!
+//! The modules stand in the order of the data. Verification is a chain of types with private
+//! fields, each made only by the step before:
+//!
+//! ```text
+//! bytes -> Envelope -> Authentic -> Logged -> Counted -> Verdict
+//!          one         signature    in the    policy     quorum
+//!          spelling    holds        key's log names it   formula
+//! ```
+//!
+//! Nothing here turns an error into a verdict: what does not verify is listed and not counted.
+
+pub mod limits;
+pub mod digest;
+pub mod time;
+pub mod key;
+pub mod artifact;
+pub mod canonical;
+pub mod outcome;
+pub mod envelope;
+pub mod statement;
+pub mod log;
+pub mod bundle;
+pub mod evidence;
+pub mod policy;
+mod voice;
+mod tally;
+pub mod verdict;
+mod rules;
+pub mod quorum;
+
+pub use artifact::{NetworkId, Purl};
+pub use bundle::{Bundle, LoggedAt};
+pub use digest::{Digest, Digester};
+pub use envelope::{Authentic, Envelope};
+pub use evidence::{Completeness, Evidence};
+pub use key::{PublicKey, SecretKey, Sign};
+pub use outcome::{ArtifactOutcome, Outcome};
+pub use policy::Policy;
+pub use quorum::conclude;
+pub use statement::{
+    Announcement, Authority, BuildFacts, Certificate, Certified, Claim, Material, Rebuild,
+};
+pub use time::Timestamp;
+pub use verdict::{Conclusion, Question, Verdict};

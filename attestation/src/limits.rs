@@ -1,0 +1,85 @@
+//! Every bound of the formats (steps 5, 6 and 9) in one place, each with its reason.
+//!
+//! A bound is part of the format: a document beyond one is refused by every reader, so that no two
+//! readers can disagree about what counts. Sizes are bytes unless the name says otherwise.
+
+/// Bytes of one envelope: a C2SP tile stores an entry behind a 16-bit length, and an entry of a
+/// log is the envelope itself.
+pub const ENVELOPE_MAX: usize = 65_535;
+
+/// Artifacts of one statement: a build with more outputs is split, which keeps one envelope below
+/// [`ENVELOPE_MAX`] with room for its environment.
+pub const ARTIFACTS_MAX: usize = 64;
+
+/// Depth of nested JSON arrays and objects: statements need 7, recipes 5; a bound keeps hostile
+/// input off the stack.
+pub const JSON_DEPTH_MAX: usize = 16;
+
+/// Largest integer (and, negated, the smallest) that every JSON reader holds exactly: 2^53 - 1
+/// is the bound of RFC 7493; 2^53 itself is refused because 2^53 + 1 rounds to it.
+pub const JSON_INTEGER_MAX: u64 = (1 << 53) - 1;
+
+/// Bytes of a purl: Debian's longest package names, versions and qualifiers together stay under
+/// 300.
+pub const PURL_MAX: usize = 512;
+
+/// Bytes of a network id: it stands in every origin and every statement.
+pub const NETWORK_ID_MAX: usize = 64;
+
+/// Bytes of a URI in a statement: mirrors' paths stay under 300.
+pub const URI_MAX: usize = 1_024;
+
+/// Bytes of a short text in a statement: kernel, CPU, versions, file names, invocation ids.
+pub const TEXT_MAX: usize = 256;
+
+/// Bytes of one argument, environment value or learned value: a whole `DEB_BUILD_OPTIONS` or a
+/// small shell script passed to `sh -c` fits.
+pub const VALUE_MAX: usize = 4_096;
+
+/// Entries of a command, an environment, or the learned values: a build needs about a dozen.
+pub const FACTS_MAX: usize = 64;
+
+/// Sources of one build: a Debian source package has at most a few dozen component tarballs.
+pub const SOURCES_MAX: usize = 64;
+
+/// Signers of one signed index: Debian's `InRelease` carries three.
+pub const SIGNERS_MAX: usize = 16;
+
+/// Entries of one log: keeps sizes exact in JSON and below the 2^63 where proof arithmetic of
+/// `ct-merkle` would stop.
+pub const LOG_SIZE_MAX: u64 = 1 << 48;
+
+/// Hashes of one proof: a tree of [`LOG_SIZE_MAX`] leaves has paths of at most 48, and a
+/// consistency proof one more.
+pub const PROOF_HASHES_MAX: usize = 64;
+
+/// Bytes of a signed checkpoint: the text is under 300 and a cosignature line under 200, so this
+/// carries more witnesses than anyone will name.
+pub const CHECKPOINT_MAX: usize = 16 * 1_024;
+
+/// Signature lines of a checkpoint that are looked at, the log's own included.
+pub const CHECKPOINT_SIGNATURES_MAX: usize = 64;
+
+/// Entries of a full tile, from C2SP tlog-tiles.
+pub const ENTRIES_PER_TILE: u16 = 256;
+
+/// Bytes of a recipe or a lock: a lock of 600 packages at about 250 bytes each is 150 KiB.
+pub const DOCUMENT_MAX: usize = 1024 * 1024;
+
+/// Bytes of a bundle: 64 attestations of 64 KiB, their proofs, and a few locks.
+pub const BUNDLE_MAX: usize = 16 * 1024 * 1024;
+
+/// Lines of a bundle: a file about one artifact with 500 operators needs about 2,000.
+pub const BUNDLE_LINES_MAX: usize = 4_096;
+
+/// Bytes of a policy: one of 500 operators is under 100 KiB.
+pub const POLICY_MAX: usize = 1024 * 1024;
+
+/// Operators of a policy.
+pub const OPERATORS_MAX: usize = 1_024;
+
+/// `[[authority]]` tables of a policy, keys of one, and tags of an operator.
+pub const POLICY_LIST_MAX: usize = 256;
+
+/// Reasons of one verdict: a reader acts on the first few; the rest is counted in the last.
+pub const REASONS_MAX: usize = 64;

@@ -1,0 +1,13 @@
+//! A key's append-only log: RFC 6962 hashing under C2SP checkpoints and tiles (step 6).
+
+pub mod tree;
+pub mod proof;
+pub mod checkpoint;
+pub mod tiles;
+
+pub use checkpoint::{Checkpoint, CheckpointError, Origin, SignedCheckpoint, VerifiedCheckpoint};
+pub use proof::{
+    ConsistencyProof, InclusionProof, ProofError, prove_consistency, prove_inclusion,
+    verify_consistency, verify_inclusion,
+};
+pub use tree::{Frontier, leaf_hash};

@@ -1,0 +1,136 @@
+//! `reattest init`: keys, a configuration, and a first policy that trusts nobody yet.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use reattest_attestation::{NetworkId, Sign};
+
+use super::{Exit, output};
+use crate::config::Directories;
+use crate::fault::Fault;
+use crate::setup;
+
+/// Makes keys, a configuration, and a first policy that trusts nobody yet.
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// The name that others will know you by in their policies.
+    #[arg(long, default_value = "me")]
+    name: String,
+    /// The network.
+    #[arg(long, default_value = "main")]
+    network: NetworkId,
+}
+
+struct Places {
+    config: PathBuf,
+    policy: PathBuf,
+    data: PathBuf,
+    operator: PathBuf,
+    key: PathBuf,
+    certificate: PathBuf,
+}
+
+impl Places {
+    fn of(config: Option<&Path>) -> Result<Self, Fault> {
+        let directories = Directories::of_user()?;
+        let (config, data) = match config {
+            Some(path) => (path.to_owned(), path.with_file_name("data")),
+            None => (directories.config_file(), directories.data),
+        };
+        let keys = data.join("keys");
+        Ok(Self {
+            policy: config.with_file_name("policy.toml"),
+            config,
+            operator: keys.join("operator.key"),
+            key: keys.join("rebuilder.key"),
+            certificate: keys.join("certificate.json"),
+            data,
+        })
+    }
+
+    fn first_that_exists(&self) -> Option<&Path> {
+        let files =
+            [&self.config, &self.policy, &self.operator, &self.key, &self.certificate];
+        files.into_iter().find(|path| path.exists()).map(PathBuf::as_path)
+    }
+}
+
+impl Init {
+    pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
+        let places = Places::of(config)?;
+        if let Some(path) = places.first_that_exists() {
+            return Err(Fault::text(format!(
+                "{} exists already, and init never overwrites; nothing was changed",
+                path.display()
+            )));
+        }
+        let (operator, rebuilder) = (setup::new_key()?, setup::new_key()?);
+        let certificate = setup::certify(&operator, rebuilder.public_key())?;
+        setup::write_key(&places.operator, &operator, &self.name)?;
+        setup::write_key(&places.key, &rebuilder, "rebuilder")?;
+        setup::write_new(&places.certificate, certificate.as_bytes(), 0o644)?;
+        setup::write_new(&places.policy, self.policy().as_bytes(), 0o644)?;
+        setup::write_new(&places.config, self.config(&places).as_bytes(), 0o644)?;
+        let public = operator.public_key();
+        output::line(&format!("configuration  {}", places.config.display()));
+        output::line(&format!("policy         {} (trusts nobody yet)", places.policy.display()));
+        output::line(&format!("operator key   {}", places.operator.display()));
+        output::line("               move it to a medium that is kept offline; the node never needs it");
+        output::line(&format!("fingerprint    {}", public.fingerprint()));
+        output::line("\nWho trusts you adds this to a policy, after comparing the fingerprint with you:\n");
+        output::line(&format!("[[operator]]\nname = {:?}\nkey = {:?}", self.name, public.to_string()));
+        Ok(Exit::Fine)
+    }
+
+    fn policy(&self) -> String {
+        let year = crate::clock::now().year().saturating_add(1);
+        format!(
+            "# Whom you believe. It trusts nobody yet: every verdict is inconclusive until you name\n\
+             # operators, compare their fingerprints with them, and say how many must agree.\n\
+             version = 1\n\
+             network = {network:?}\n\
+             expires = {year}-12-31T00:00:00Z\n\
+             \n\
+             # [[operator]]\n\
+             # name = \"alder\"\n\
+             # key = \"ssh-ed25519 AAAA...\"\n\
+             \n\
+             # Who may say which sources belong to which package: fingerprints of the archive's keys,\n\
+             # as `gpg --show-keys --with-colons` of the archive's keyring names them.\n\
+             # [[authority]]\n\
+             # purl = \"pkg:deb/debian/*\"\n\
+             # openpgp = [\"...\"]\n\
+             \n\
+             # [quorum]\n\
+             # need = 2\n\
+             # of = [\"alder\", \"birch\", \"cedar\"]\n",
+            network = self.network.as_str(),
+        )
+    }
+
+    fn config(&self, places: &Places) -> String {
+        format!(
+            "# The node's configuration. Relative paths are relative to this file.\n\
+             network = {network:?}\n\
+             roles = [\"rebuild\", \"consume\"]\n\
+             data = {data:?}\n\
+             policy = {policy:?}\n\
+             key = {key:?}\n\
+             certificate = {certificate:?}\n\
+             \n\
+             # Where peers reach this node, and peers that it dials, as multiaddrs.\n\
+             listen = [\"/ip4/0.0.0.0/tcp/4101\"]\n\
+             peers = []\n\
+             \n\
+             # Where packages come from; without it, apt's own sources are used.\n\
+             # [archive]\n\
+             # debian = [\"https://...\"]\n\
+             # keyring = \"/usr/share/keyrings/debian-archive-keyring.gpg\"\n",
+            network = self.network.as_str(),
+            data = places.data,
+            policy = places.policy,
+            key = places.key,
+            certificate = places.certificate,
+        )
+    }
+}

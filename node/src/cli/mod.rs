@@ -1,0 +1,116 @@
+//! The command line: what each command takes, and which exit code it ends with.
+
+mod announce;
+mod demo;
+mod init;
+mod node;
+pub mod output;
+mod query;
+mod rebuild;
+mod render;
+mod role;
+mod status;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Directories};
+use crate::fault::Fault;
+
+pub use render::{Case, verdict_lines};
+
+/// Published binaries, checked by a quorum of independent rebuilders.
+#[derive(Debug, Parser)]
+#[command(name = "reattest", version, about, max_term_width = 100)]
+struct Arguments {
+    /// The node's configuration; without it, the one that `reattest init` wrote.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A network on this machine: rebuild a real package, agree, and refuse a tampered copy.
+    Demo(demo::Demo),
+    /// Makes keys, a configuration, and a first policy that trusts nobody yet.
+    Init(init::Init),
+    /// Runs a node.
+    Node(node::Node),
+    /// Tells the network that a release exists.
+    Announce(announce::Announce),
+    /// Rebuilds one package on this machine; needs no network of nodes.
+    Rebuild(rebuild::Rebuild),
+    /// The verdict of your policy on files.
+    Verify(verify::Verify),
+    /// What the network says of a package or a file.
+    Query(query::Query),
+    /// How the running node is.
+    Status(status::Status),
+    /// One process of a node; started by the node itself.
+    #[command(hide = true)]
+    Role(role::Role),
+}
+
+/// Exit code of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// Accepted, reproduced, or simply done.
+    Fine = 0,
+    /// An operational fault, which is never a verdict.
+    Fault = 1,
+    /// The policy refuses the file.
+    Rejected = 3,
+    /// Not enough is known.
+    Inconclusive = 4,
+    /// Equal only after normalizers.
+    Equivalent = 10,
+    /// The rebuild came out different.
+    Differs = 11,
+    /// The build made nothing.
+    BuildFailed = 12,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    output::log_to_stderr();
+    let exit = match dispatch(&arguments) {
+        Ok(exit) => exit,
+        Err(fault) => {
+            output::error(&fault);
+            Exit::Fault
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
+    let config = &arguments.config;
+    match &arguments.command {
+        Command::Demo(command) => command.run(),
+        Command::Init(command) => command.run(config.as_deref()),
+        Command::Node(command) => command.run(&config_file(config)?),
+        Command::Announce(command) => command.run(&load(config)?),
+        Command::Rebuild(command) => command.run(config.as_deref()),
+        Command::Verify(command) => command.run(config.as_ref()),
+        Command::Query(command) => command.run(config.as_ref()),
+        Command::Status(command) => command.run(&load(config)?),
+        Command::Role(command) => command.run(&load(config)?),
+    }
+}
+
+fn config_file(named: &Option<PathBuf>) -> Result<PathBuf, Fault> {
+    match named {
+        Some(path) => Ok(path.clone()),
+        None => Ok(Directories::of_user()?.config_file()),
+    }
+}
+
+fn load(named: &Option<PathBuf>) -> Result<Config, Fault> {
+    Config::load(&config_file(named)?)
+}

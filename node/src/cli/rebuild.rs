@@ -1,0 +1,203 @@
+//! `reattest rebuild`: one rebuild on this machine, no network of nodes needed.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reattest_attestation::{ArtifactOutcome, Outcome};
+use reattest_rebuilder::{Cancel, Progress, Rebuilt, Reference, Workshop, rebuild};
+use serde::Serialize;
+
+use super::output::{BAD, GOOD, UNSURE, styled};
+use super::{Exit, output};
+use crate::builder;
+use crate::config::{Config, Directories};
+use crate::fault::Fault;
+use crate::setup;
+use crate::shell::report::progress_line;
+
+/// Rebuilds one package on this machine.
+#[derive(Debug, Args)]
+pub(super) struct Rebuild {
+    /// A purl, or the short form `deb:NAME[@VERSION]`.
+    reference: Reference,
+    /// Keeps the outputs, the recipe, the lock and the log in this directory.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// One JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    source: String,
+    recipe: String,
+    lock: String,
+    artifacts: &'a [ArtifactOutcome],
+    seconds: i64,
+}
+
+impl Rebuild {
+    pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
+        let (workshop, roots) = workshop(config)?;
+        if let Some(out) = &self.out {
+            make_empty(out)?;
+        }
+        let mut mirror = setup::mirror(&workshop, &roots)
+            .map_err(|problem| Fault::text(problem.to_string()))?;
+        let cancel = Cancel::new();
+        cancel_on_interrupt(cancel.clone())?;
+        let mut bar = Bar::new();
+        let rebuilt = rebuild(
+            &self.reference,
+            &workshop,
+            &mut mirror,
+            &mut |progress| bar.show(&progress),
+            &cancel,
+        );
+        bar.finish();
+        let rebuilt = rebuilt?;
+        if let Some(out) = &self.out {
+            keep(&rebuilt, out)?;
+        }
+        self.show(&rebuilt)?;
+        Ok(exit(rebuilt.outcomes()))
+    }
+
+    fn show(&self, rebuilt: &Rebuilt) -> Result<(), Fault> {
+        if self.json {
+            let run = &rebuilt.first;
+            return output::json(&Document {
+                source: rebuilt.release.source().to_string(),
+                recipe: format!("sha256:{}", rebuilt.recipe.digest()),
+                lock: format!("sha256:{}", rebuilt.lock.digest()),
+                artifacts: rebuilt.outcomes(),
+                seconds: run.finished.as_unix().saturating_sub(run.started.as_unix()),
+            });
+        }
+        for artifact in rebuilt.outcomes() {
+            let style = match artifact.outcome {
+                Outcome::Reproduced => GOOD,
+                Outcome::Equivalent => UNSURE,
+                Outcome::Differs | Outcome::Unstable | Outcome::BuildFailed => BAD,
+            };
+            output::line(&format!("{}  {}", styled(style, &artifact.outcome.to_string()), artifact.purl));
+            output::line(&format!("  published  sha256:{}", artifact.published));
+            let runs = [("produced", artifact.produced), ("again", artifact.again)];
+            for (name, digest) in runs {
+                if let Some(digest) = digest {
+                    output::line(&format!("  {name:<9}  sha256:{digest}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn workshop(config: Option<&Path>) -> Result<(Workshop, Vec<String>), Fault> {
+    let directories = Directories::of_user()?;
+    let default = directories.config_file();
+    // A first rebuild needs no `init`.
+    let path = config.or_else(|| default.exists().then_some(default.as_path()));
+    match path {
+        Some(path) => {
+            let config = Config::load(path)?;
+            let mut workshop = builder::workshop(&config)?;
+            // A running node keeps its own scratch space.
+            workshop.scratch = directories.cache.join("scratch");
+            Ok((workshop, config.archive.debian))
+        }
+        None => Ok((Workshop::new(&directories.cache), Vec::new())),
+    }
+}
+
+/// The asked artifact decides; it is the first.
+fn exit(outcomes: &[ArtifactOutcome]) -> Exit {
+    match outcomes.first().map(|artifact| artifact.outcome) {
+        Some(Outcome::Reproduced) => Exit::Fine,
+        Some(Outcome::Equivalent) => Exit::Equivalent,
+        Some(Outcome::Differs | Outcome::Unstable) => Exit::Differs,
+        Some(Outcome::BuildFailed) | None => Exit::BuildFailed,
+    }
+}
+
+/// Ctrl-C ends the sandbox and removes what is half made.
+fn cancel_on_interrupt(cancel: Cancel) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::new("signals cannot be watched", error))?;
+    std::thread::spawn(move || {
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            cancel.cancel();
+        }
+    });
+    Ok(())
+}
+
+fn make_empty(out: &Path) -> Result<(), Fault> {
+    let fail = |error| Fault::new(out.display().to_string(), error);
+    std::fs::create_dir_all(out).map_err(fail)?;
+    if std::fs::read_dir(out).map_err(fail)?.next().is_some() {
+        return Err(Fault::text(format!("{} is not empty; name a new directory", out.display())));
+    }
+    Ok(())
+}
+
+fn keep(rebuilt: &Rebuilt, out: &Path) -> Result<(), Fault> {
+    let fail = |error: std::io::Error| Fault::new(out.display().to_string(), error);
+    std::fs::write(out.join("recipe.json"), rebuilt.recipe.bytes()).map_err(fail)?;
+    std::fs::write(out.join("lock.json"), rebuilt.lock.bytes()).map_err(fail)?;
+    let runs = [("", Some(&rebuilt.first)), ("again-", rebuilt.second.as_ref())];
+    for (prefix, run) in runs {
+        let Some(run) = run else { continue };
+        std::fs::copy(&run.log, out.join(format!("{prefix}build.log"))).map_err(fail)?;
+        for output in &run.outputs {
+            let name = output.path.file_name().unwrap_or_default().to_string_lossy();
+            std::fs::copy(&output.path, out.join(format!("{prefix}{name}"))).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lines for what is done, and a bar for what takes long, on a terminal only.
+struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { bar }
+    }
+
+    fn show(&mut self, progress: &Progress) {
+        let text = progress_line(progress);
+        match progress {
+            Progress::Fetching { bytes, total_bytes, .. } => {
+                self.style("{spinner} {msg} {wide_bar} {eta}");
+                self.bar.set_length(*total_bytes);
+                self.bar.set_position(*bytes);
+                self.bar.set_message(text);
+            }
+            Progress::Solving | Progress::EnvironmentBuilding { .. } | Progress::Building { .. } => {
+                self.style("{spinner} {msg} {elapsed}");
+                self.bar.set_message(text);
+            }
+            _ => self.bar.suspend(|| output::note(&format!("  {text}"))),
+        }
+    }
+
+    fn style(&self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

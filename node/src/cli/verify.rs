@@ -1,0 +1,149 @@
+//! `reattest verify`: the verdict of the consumer's own policy on files.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use reattest_attestation::{Conclusion, Digester, Policy, Purl, Verdict};
+
+use super::{Exit, config_file, output, render};
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::query::{self, Source, Subject};
+use crate::setup;
+
+/// The verdict of your policy on files.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// Files to judge.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// What the file is meant to be, as a full purl.
+    #[arg(long = "as", value_name = "PURL")]
+    as_purl: Option<Purl>,
+    #[command(flatten)]
+    evidence: EvidenceFrom,
+    /// One JSON document: the verdict, or a list of them where several files are judged.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which policy judges, and where its evidence comes from.
+#[derive(Debug, Args)]
+pub(super) struct EvidenceFrom {
+    /// The policy; without it, the one that the configuration names.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Evidence from this bundle instead of the own node.
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// Reads the logs on disk, and asks no running node.
+    #[arg(long)]
+    offline: bool,
+}
+
+impl Verify {
+    pub(super) fn run(&self, config: Option<&PathBuf>) -> Result<Exit, Fault> {
+        let (policy, source) = self.evidence.open(config)?;
+        let mut verdicts = Vec::new();
+        for file in &self.files {
+            let subject = subject(file, self.as_purl.as_ref())?;
+            verdicts.push(query::judge(&policy, &source, &subject)?);
+        }
+        show(&verdicts, self.json)?;
+        Ok(worst(&verdicts))
+    }
+}
+
+impl EvidenceFrom {
+    pub(super) fn open(&self, config: Option<&PathBuf>) -> Result<(Policy, Source), Fault> {
+        let named = config.cloned();
+        let load = || Config::load(&config_file(&named)?);
+        let policy = match &self.policy {
+            Some(path) => setup::read_policy(path)?,
+            None => setup::read_policy(&load()?.policy)?,
+        };
+        let source = match &self.bundle {
+            Some(path) => Source::Bundle(read_bundle(path)?),
+            None if self.offline => Source::Disk(load()?.data),
+            None => Source::Node(Box::new(load()?)),
+        };
+        Ok((policy, source))
+    }
+}
+
+fn read_bundle(path: &Path) -> Result<Vec<u8>, Fault> {
+    let limit = reattest_attestation::limits::BUNDLE_MAX as u64;
+    let fail = |error| Fault::new(path.display().to_string(), error);
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that the bundle's own check names the limit.
+    File::open(path)
+        .map_err(fail)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
+    Ok(bytes)
+}
+
+/// Hashes a file while reading it, in bounded memory.
+fn subject(path: &Path, purl: Option<&Purl>) -> Result<Subject, Fault> {
+    let fail = |error| Fault::new(path.display().to_string(), error);
+    let mut file = File::open(path).map_err(fail)?;
+    if !file.metadata().map_err(fail)?.is_file() {
+        return Err(Fault::text(format!("{} is not a file", path.display())));
+    }
+    let mut digester = Digester::new();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut first = true;
+    loop {
+        let read = file.read(&mut buffer).map_err(fail)?;
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        if first && purl.is_some_and(|purl| purl.kind() == "deb") && !is_package(bytes) {
+            output::note(&format!(
+                "note: {} does not begin as a Debian package does (found {:?}, needed \"!<arch>\")",
+                path.display(),
+                String::from_utf8_lossy(bytes.get(..8).unwrap_or(bytes))
+            ));
+        }
+        first = false;
+        digester.update(bytes);
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(Subject {
+        name: name.unwrap_or_default(),
+        sha256: digester.finish(),
+        purl: purl.cloned(),
+    })
+}
+
+/// deb(5): an `ar` archive whose first member is `debian-binary`.
+fn is_package(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"!<arch>\ndebian-binary")
+}
+
+pub(super) fn show(verdicts: &[Verdict], json: bool) -> Result<(), Fault> {
+    match verdicts {
+        [one] if json => output::json(one),
+        many if json => output::json(&many),
+        many => {
+            for line in many.iter().flat_map(render::verdict_lines) {
+                output::line(&line);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The worst verdict counts; of none, nothing is known.
+pub(super) fn worst(verdicts: &[Verdict]) -> Exit {
+    let exit = |verdict: &Verdict| match verdict.verdict {
+        Conclusion::Accepted => Exit::Fine,
+        Conclusion::Rejected => Exit::Rejected,
+        Conclusion::Inconclusive => Exit::Inconclusive,
+    };
+    if verdicts.iter().any(|verdict| exit(verdict) == Exit::Rejected) {
+        return Exit::Rejected;
+    }
+    verdicts.iter().map(exit).max().unwrap_or(Exit::Inconclusive)
+}

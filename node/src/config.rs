@@ -1,0 +1,128 @@
+//! The configuration file of a node, and where things are when nobody says otherwise.
+
+use std::path::{Path, PathBuf};
+
+use etcetera::{AppStrategy, AppStrategyArgs};
+use reattest_attestation::NetworkId;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+
+/// A role that a node takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Rebuilds what is announced and signs what it saw.
+    Rebuild,
+    /// Follows the logs of the policy's operators, to answer queries.
+    Consume,
+}
+
+/// The configuration of one node. Relative paths are relative to the file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The network's name; evidence of another one is refused.
+    pub network: NetworkId,
+    /// What this node does.
+    pub roles: Vec<Role>,
+    /// Logs, index, signer's state, control socket.
+    pub data: PathBuf,
+    /// The consumer's policy; its operators' logs are followed.
+    pub policy: PathBuf,
+    /// Addresses to listen at, as multiaddrs: `/ip4/127.0.0.1/tcp/4101`.
+    #[serde(default)]
+    pub listen: Vec<String>,
+    /// Peers to dial, as multiaddrs that may end in `/p2p/PEER`.
+    #[serde(default)]
+    pub peers: Vec<String>,
+    /// The rebuilder's key; read by the signer alone.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// The operator's certificate of that key.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// Where artifacts and sources come from.
+    #[serde(default)]
+    pub archive: Archive,
+    /// For demonstrations: the builder of this node falsifies what came out, so that its honest
+    /// signer signs a lie. It harms nobody but its own operator's name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lies: bool,
+}
+
+/// The Debian archive, where the machine's own package manager does not say it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Archive {
+    /// Base URIs; without any, those of apt's sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debian: Vec<String>,
+    /// The keyring that the archive's index is checked with.
+    #[serde(default)]
+    pub keyring: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads a configuration file.
+    pub fn load(path: &Path) -> Result<Self, Fault> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Fault::new(format!("{name} cannot be read; `reattest init` writes one"), error)
+        })?;
+        let mut config: Self =
+            toml::from_str(&text).map_err(|error| Fault::new(name.to_string(), error))?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        config.data = base.join(&config.data);
+        config.policy = base.join(&config.policy);
+        config.key = config.key.map(|key| base.join(key));
+        config.certificate = config.certificate.map(|certificate| base.join(certificate));
+        config.archive.keyring = config.archive.keyring.map(|keyring| base.join(keyring));
+        if config.has(Role::Rebuild) && (config.key.is_none() || config.certificate.is_none()) {
+            return Err(Fault::text(format!(
+                "{name}: the role \"rebuild\" needs `key` and `certificate`; `reattest init` makes both"
+            )));
+        }
+        Ok(config)
+    }
+
+    /// Whether the node has a role.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// The control socket.
+    pub fn socket(&self) -> PathBuf {
+        self.data.join("node.sock")
+    }
+}
+
+/// The directories of this user, after the XDG base directory specification.
+#[derive(Debug, Clone)]
+pub struct Directories {
+    /// Configuration and policy.
+    pub config: PathBuf,
+    /// Keys, logs, state.
+    pub data: PathBuf,
+    /// What can be fetched and built again.
+    pub cache: PathBuf,
+}
+
+impl Directories {
+    /// Finds them from the environment.
+    pub fn of_user() -> Result<Self, Fault> {
+        let args = AppStrategyArgs { app_name: "reattest".to_owned(), ..AppStrategyArgs::default() };
+        let strategy = etcetera::app_strategy::Xdg::new(args)
+            .map_err(|error| Fault::new("no home directory; set HOME", error))?;
+        Ok(Self {
+            config: strategy.config_dir(),
+            data: strategy.data_dir(),
+            cache: strategy.cache_dir(),
+        })
+    }
+
+    /// The configuration file that is meant when none is named.
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+}

@@ -1,0 +1,191 @@
+//! Step 10, query: the evidence of a store as a bundle, and the verdict that a policy draws from it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use reattest_attestation::log::{InclusionProof, prove_inclusion};
+use reattest_attestation::log::{Origin};
+use reattest_attestation::{Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, LoggedAt, Policy, Purl, Question, Verdict, conclude};
+
+use crate::clock;
+use crate::config::Config;
+use crate::entry::{claim_of, documents_of};
+use crate::fault::Fault;
+use crate::shell::control::{self, Answer, Ask};
+use crate::store::index::{Index, MemoryIndex, Place, Selector, catch_up};
+use crate::store::{Log, LogError, Store};
+
+/// All evidence of a store on a package, or on every package that some bytes are said to be.
+pub fn evidence(store: &Store, index: &dyn Index, selector: &Selector) -> Result<Bundle, LogError> {
+    let mut places: BTreeSet<Place> = index.find(selector).into_iter().collect();
+    if matches!(selector, Selector::File(_)) {
+        // What others published under the same name decides too.
+        for purl in packages(store, &places)? {
+            places.extend(index.find(&Selector::Package(purl)));
+        }
+    }
+    let mut bundle = Bundle::default();
+    let mut origins: BTreeSet<Origin> = BTreeSet::new();
+    for place in &places {
+        if let Some(log) = store.log(&place.origin) {
+            if add_entry(&mut bundle, store, log, place.index)? {
+                origins.insert(place.origin.clone());
+            }
+        }
+    }
+    for log in origins.iter().filter_map(|origin| store.log(origin)) {
+        bundle.checkpoints.extend(log.checkpoint().cloned());
+        bundle.checkpoints.extend(log.fork()?);
+        let certificate = log.certificate().and_then(|bytes| Envelope::parse(bytes).ok());
+        bundle.certificates.extend(certificate);
+    }
+    Ok(bundle)
+}
+
+fn packages(store: &Store, places: &BTreeSet<Place>) -> Result<BTreeSet<Purl>, LogError> {
+    let mut found = BTreeSet::new();
+    for place in places {
+        let Some(log) = store.log(&place.origin) else { continue };
+        let (Some(key), Some(entry)) = (log.key(), log.entry(place.index)?) else { continue };
+        for selector in crate::store::index::selectors(&key, &entry) {
+            if let Selector::Package(purl) = selector {
+                found.insert(purl);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Adds an entry that a checkpoint covers; whether it did.
+fn add_entry(
+    bundle: &mut Bundle,
+    store: &Store,
+    log: &Log,
+    index: u64,
+) -> Result<bool, LogError> {
+    let Some(size) = log.checkpoint().map(|signed| signed.unverified().size) else {
+        return Ok(false);
+    };
+    let (Some(key), Some(entry)) = (log.key(), log.entry(index)?) else { return Ok(false) };
+    let (Ok(envelope), Some(proof)) = (Envelope::parse(&entry), prove(log, index, size)?) else {
+        return Ok(false);
+    };
+    for digest in claim_of(&key, &entry).iter().flat_map(documents_of) {
+        let Some(document) = store.document(digest) else { continue };
+        let is_lock = is_lock(&document);
+        let shelf = if is_lock { &mut bundle.locks } else { &mut bundle.recipes };
+        if !shelf.contains(&document) {
+            shelf.push(document);
+        }
+    }
+    let (digest, origin) = (envelope.digest(), log.origin().clone());
+    bundle.proofs.push(LoggedAt { envelope: digest, origin, size, proof });
+    bundle.envelopes.push(envelope);
+    Ok(true)
+}
+
+fn prove(log: &Log, index: u64, size: u64) -> Result<Option<InclusionProof>, LogError> {
+    if index >= size {
+        return Ok(None);
+    }
+    Ok(prove_inclusion(&log.leaf_hashes(size)?, index))
+}
+
+fn is_lock(document: &[u8]) -> bool {
+    reattest_rebuilder::Lock::parse(document).is_ok()
+}
+
+/// Where evidence comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The node of this user: asked when it runs, its logs read when it does not.
+    Node(Box<Config>),
+    /// The logs in a data directory, whether a node runs there or not.
+    Disk(PathBuf),
+    /// A bundle file, which cannot show that nobody dissents.
+    Bundle(Vec<u8>),
+}
+
+impl Source {
+    /// The evidence on a selector, unverified, and whether a dissent would be in it.
+    pub fn gather(&self, selector: &Selector) -> Result<(Bundle, Completeness), Fault> {
+        match self {
+            Self::Bundle(bytes) => Ok((parse(bytes)?, Completeness::Excerpt)),
+            Self::Disk(data) => Ok((from_disk(data, selector)?, Completeness::Complete)),
+            Self::Node(config) => {
+                let ask = Ask::Evidence(selector.clone());
+                match control::ask(&config.socket(), &ask)? {
+                    Some(Answer::Evidence(bytes)) => Ok((parse(&bytes)?, Completeness::Complete)),
+                    Some(Answer::Failed(why)) => Err(Fault::new("the node failed", why)),
+                    Some(_) => Err(Fault::text("the node answered another question")),
+                    None => Ok((from_disk(&config.data, selector)?, Completeness::Complete)),
+                }
+            }
+        }
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Bundle, Fault> {
+    Bundle::parse(bytes).map_err(|error| Fault::text(error.to_string()))
+}
+
+/// Evidence from the logs on disk, where no node runs.
+pub fn from_disk(data: &Path, selector: &Selector) -> Result<Bundle, Fault> {
+    if !data.is_dir() {
+        return Err(Fault::text(format!(
+            "no evidence: {} does not exist; run `reattest node`, or name a bundle with --bundle",
+            data.display()
+        )));
+    }
+    let store = Store::read_only(data)?;
+    let mut index = MemoryIndex::default();
+    catch_up(&mut index, &store)?;
+    Ok(evidence(&store, &index, selector)?)
+}
+
+/// A file to be judged.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Its file name.
+    pub name: String,
+    /// Its SHA-256, computed here.
+    pub sha256: Digest,
+    /// What it is meant to be.
+    pub purl: Option<Purl>,
+}
+
+/// The verdict on a file.
+pub fn judge(policy: &Policy, source: &Source, subject: &Subject) -> Result<Verdict, Fault> {
+    let selector = match &subject.purl {
+        Some(purl) => Selector::Package(purl.clone()),
+        None => Selector::File(subject.sha256),
+    };
+    let (bundle, completeness) = source.gather(&selector)?;
+    let evidence = Evidence::verify(&bundle, policy.network(), completeness);
+    let question = Question {
+        name: subject.name.clone(),
+        sha256: subject.sha256,
+        purl: subject.purl.clone(),
+    };
+    Ok(conclude(policy, &evidence, &question, clock::now()))
+}
+
+/// What the network says of a package, without a file at hand: the file that is accepted, or the
+/// verdict on each file that someone says was published.
+pub fn judge_package(policy: &Policy, source: &Source, purl: &Purl) -> Result<Vec<Verdict>, Fault> {
+    let (bundle, completeness) = source.gather(&Selector::Package(purl.clone()))?;
+    let evidence = Evidence::verify(&bundle, policy.network(), completeness);
+    let name = purl.file_name().unwrap_or_else(|| purl.name());
+    let now = clock::now();
+    let verdict = |sha256: Digest| {
+        let question = Question { name: name.clone(), sha256, purl: Some(purl.clone()) };
+        conclude(policy, &evidence, &question, now)
+    };
+    let published = evidence.published_of(purl);
+    let verdicts: Vec<Verdict> = published.into_iter().map(verdict).collect();
+    let accepted = verdicts.iter().position(|verdict| verdict.verdict == Conclusion::Accepted);
+    Ok(match accepted {
+        Some(place) => verdicts.into_iter().skip(place).take(1).collect(),
+        None => verdicts,
+    })
+}

@@ -1,0 +1,99 @@
+//! What a node needs before it starts: keys, a certificate, a configuration, a policy.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use reattest_attestation::{Certificate, Envelope, Policy, PublicKey, SecretKey, Sign, Timestamp};
+use reattest_rebuilder::fetch::Endpoints;
+use reattest_rebuilder::{Cas, FetchProblem, Mirror, Reference, Release, Workshop, release};
+
+use crate::clock;
+use crate::fault::Fault;
+
+/// How long a certificate holds: a year and a month, so that a yearly habit is enough.
+const CERTIFICATE_SECONDS: i64 = 396 * 24 * 3600;
+
+/// Makes a key from the system's randomness.
+pub fn new_key() -> Result<SecretKey, Fault> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| Fault::new("the system gave no randomness", error.to_string()))?;
+    Ok(SecretKey::from_seed(&seed))
+}
+
+/// Writes a key where only its owner can read it; never over another file.
+pub fn write_key(path: &Path, key: &SecretKey, comment: &str) -> Result<(), Fault> {
+    let text = key
+        .to_openssh(comment)
+        .map_err(|error| Fault::new(path.display().to_string(), error))?;
+    write_new(path, text.as_bytes(), 0o600)
+}
+
+/// Writes a file that must not exist yet.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    let fail = |error| Fault::new(path.display().to_string(), error);
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(fail)?;
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)
+}
+
+/// The operator certifies a rebuilder key, from an hour ago (clocks differ) for a year.
+pub fn certify(operator: &SecretKey, rebuilder: PublicKey) -> Result<Envelope, Fault> {
+    let now = clock::now().as_unix();
+    let certificate = Certificate {
+        operator: operator.public_key(),
+        rebuilder,
+        not_before: Timestamp::from_unix(now.saturating_sub(3600)),
+        not_after: Timestamp::from_unix(now.saturating_add(CERTIFICATE_SECONDS)),
+    };
+    let payload = certificate
+        .to_payload()
+        .map_err(|error| Fault::new("the certificate cannot be composed", error))?;
+    Envelope::sign(payload, operator)
+        .map_err(|error| Fault::new("the certificate cannot be signed", error))
+}
+
+/// Reads a policy file.
+pub fn read_policy(path: &Path) -> Result<Policy, Fault> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Fault::new(format!("the policy {name} cannot be read; `reattest init` writes a first one"), error)
+    })?;
+    Policy::parse(&text).map_err(|error| Fault::text(format!("{name}: {error}")))
+}
+
+/// The way to the archive: the configured one, or that of the machine's own package manager.
+pub fn mirror(workshop: &Workshop, roots: &[String]) -> Result<Mirror, FetchProblem> {
+    let endpoints = if roots.is_empty() {
+        let apt = Path::new("/etc/apt");
+        Endpoints::of_apt(apt).map_err(|error| FetchProblem::NoMirror { looked: error.to_string() })?
+    } else {
+        Endpoints::given(roots.iter().cloned())
+    };
+    Mirror::new(&endpoints, &workshop.cache).map_err(|error| FetchProblem::Store {
+        location: workshop.cache.display().to_string(),
+        why: error.to_string(),
+    })
+}
+
+/// What the archive says of a reference today, checked here.
+pub fn look_up(
+    reference: &Reference,
+    workshop: &Workshop,
+    roots: &[String],
+) -> Result<Release, Fault> {
+    let mut mirror =
+        mirror(workshop, roots).map_err(|problem| Fault::text(problem.to_string()))?;
+    let cas = Cas::below(&workshop.cache).map_err(|error| Fault::text(error.to_string()))?;
+    let now = clock::now().as_unix();
+    Ok(release::find(reference, workshop, &cas, &mut mirror, &mut |_| {}, now)?)
+}

@@ -1,0 +1,164 @@
+//! The control socket: how commands of the same user speak to a running node.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use reattest_attestation::Purl;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::codec;
+use crate::fault::Fault;
+use crate::limits::{CONTROL_BYTES, CONTROL_WAIT};
+use crate::store::index::Selector;
+
+/// What a command asks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Ask {
+    /// How is the node?
+    Status,
+    /// Sign and gossip an announcement.
+    Announce(Purl),
+    /// All evidence on a package or a file, as a bundle.
+    Evidence(Selector),
+}
+
+/// What the node answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Answer {
+    /// How the node is.
+    Status(Status),
+    /// The announcement's place in the own log.
+    Announced(u64),
+    /// A bundle, to be verified by whoever asked.
+    Evidence(ByteBuf),
+    /// The node could not.
+    Failed(String),
+}
+
+/// How a node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The network.
+    pub network: String,
+    /// Addresses at which peers reach it.
+    pub listening: Vec<String>,
+    /// Connected peers.
+    pub peers: Vec<String>,
+    /// Logs, with the operator's name in the policy and the number of entries.
+    pub logs: Vec<LogStatus>,
+}
+
+/// One log of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogStatus {
+    /// The log.
+    pub origin: String,
+    /// Its operator, as the policy names it.
+    pub operator: String,
+    /// Entries under the newest head.
+    pub size: u64,
+    /// Whether its key signed two histories.
+    pub forked: bool,
+}
+
+/// One question and where its answer goes.
+pub(super) type Call = (Ask, oneshot::Sender<Answer>);
+
+/// Listens; a socket that nobody listens at any more is replaced.
+pub(super) fn listen(path: &Path, calls: mpsc::Sender<Call>) -> Result<(), Fault> {
+    let name = path.display();
+    if UnixStream::connect(path).is_ok() {
+        return Err(Fault::text(format!(
+            "another node answers at {name}; stop it, or give this one another `data` directory"
+        )));
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Fault::new(name.to_string(), error));
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(|error| {
+        Fault::new(
+            format!("cannot make the control socket {name} (a socket's path holds 107 bytes; choose a shorter `data`)"),
+            error,
+        )
+    })?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let calls = calls.clone();
+            tokio::spawn(async move {
+                if let Err(error) = tokio::time::timeout(CONTROL_WAIT, serve(stream, calls)).await {
+                    tracing::debug!(%error, "a command on the control socket was too slow");
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+async fn serve(mut stream: tokio::net::UnixStream, calls: mpsc::Sender<Call>) -> std::io::Result<()> {
+    let length = usize::try_from(stream.read_u32().await?).unwrap_or(usize::MAX);
+    if length > CONTROL_BYTES {
+        return Ok(());
+    }
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).await?;
+    let answer = match codec::decode::<CONTROL_BYTES, Ask>(&bytes) {
+        Err(error) => Answer::Failed(error.to_string()),
+        Ok(ask) => {
+            let (reply, answer) = oneshot::channel();
+            let asked = calls.send((ask, reply)).await.is_ok();
+            let stopping = || Answer::Failed("the node is stopping".to_owned());
+            if asked { answer.await.unwrap_or_else(|_| stopping()) } else { stopping() }
+        }
+    };
+    let bytes = frame(&answer)?;
+    stream.write_all(&bytes).await?;
+    stream.flush().await
+}
+
+/// Asks the node behind a socket; `None` where no node runs.
+pub fn ask(socket: &Path, question: &Ask) -> Result<Option<Answer>, Fault> {
+    let fail = |error: std::io::Error| {
+        Fault::new(format!("the node at {} does not answer", socket.display()), error)
+    };
+    let mut stream = match UnixStream::connect(socket) {
+        Ok(stream) => stream,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(fail(error)),
+    };
+    stream.set_read_timeout(Some(CONTROL_WAIT)).map_err(fail)?;
+    let bytes = frame(question).map_err(fail)?;
+    stream.write_all(&bytes).map_err(fail)?;
+    read_frame(&mut stream).map(Some).map_err(fail)
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+    matches!(error.kind(), NotFound | ConnectionRefused)
+}
+
+fn frame<T: Serialize>(value: &T) -> std::io::Result<Vec<u8>> {
+    let bytes = codec::encode(value).map_err(std::io::Error::other)?;
+    let length = u32::try_from(bytes.len()).map_err(std::io::Error::other)?;
+    Ok([length.to_be_bytes().as_slice(), &bytes].concat())
+}
+
+fn read_frame<T: Serialize + DeserializeOwned>(stream: &mut UnixStream) -> std::io::Result<T> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if length > CONTROL_BYTES {
+        return Err(std::io::Error::other("an answer longer than any answer may be"));
+    }
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes)?;
+    codec::decode::<CONTROL_BYTES, T>(&bytes).map_err(std::io::Error::other)
+}

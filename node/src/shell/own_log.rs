@@ -1,0 +1,98 @@
+//! The node's half of the signer's protocol: entries to disk, acknowledged, then heads.
+
+use reattest_attestation::log::Frontier;
+use reattest_attestation::log::{Checkpoint, Origin, SignedCheckpoint};
+use reattest_attestation::{Certificate, Digest, Envelope, PublicKey};
+use serde_bytes::ByteBuf;
+
+use crate::clock;
+use crate::fault::Fault;
+use crate::protocol::{CheckedHead, Event, Head, Identity};
+use crate::signer::messages::FromSigner;
+use crate::store::{Log, Store};
+
+/// The own log, as the signer introduced it.
+#[derive(Debug)]
+pub(super) struct OwnLog {
+    pub(super) key: PublicKey,
+    pub(super) operator: PublicKey,
+    pub(super) origin: Origin,
+    certificate: Vec<u8>,
+    /// Entries that the core knows of.
+    told: u64,
+}
+
+impl OwnLog {
+    /// Takes the signer's first message, and puts back what a crash kept from disk.
+    pub(super) fn greeted(hello: FromSigner, store: &mut Store) -> Result<Self, Fault> {
+        let FromSigner::Hello { key, certificate, origin, size, checkpoint } = hello else {
+            return Err(Fault::text("the signer did not begin with whose log it keeps"));
+        };
+        let malformed = |what: &str| Fault::text(format!("the signer introduced itself with {what}"));
+        let origin: Origin = origin.parse().map_err(|_| malformed("no origin of a log"))?;
+        let envelope = Envelope::parse(&certificate).map_err(|_| malformed("no certificate"))?;
+        let certified = Certificate::verify(&envelope).map_err(|_| malformed("no certificate"))?;
+        let operator = certified.certificate().operator;
+        let log = store.log_mut(&origin)?;
+        if log.size() < size {
+            return Err(Fault::text(format!(
+                "the own log {origin} has {} entries on disk, and its signer signed {size}: the data \
+                 directory was replaced by an older one; put the newer one back",
+                log.size()
+            )));
+        }
+        if let Some(note) = checkpoint {
+            publish(log, &note, &certificate)?;
+        }
+        Ok(Self { key, operator, origin, certificate: certificate.into_vec(), told: size })
+    }
+
+    /// Stores an entry; the size to acknowledge.
+    pub(super) fn store(&self, store: &mut Store, index: u64, envelope: &[u8]) -> Result<u64, Fault> {
+        let log = store.log_mut(&self.origin)?;
+        log.append(index, &[envelope])?;
+        Ok(index.saturating_add(1))
+    }
+
+    /// Publishes a head, and what the core is told of it.
+    pub(super) fn publish(
+        &mut self,
+        store: &mut Store,
+        identity: &Identity,
+        note: ByteBuf,
+    ) -> Result<Event, Fault> {
+        let log = store.log_mut(&self.origin)?;
+        publish(log, &note, &self.certificate)?;
+        let head = Head { certificate: ByteBuf::from(self.certificate.clone()), checkpoint: note };
+        let head = CheckedHead::check(identity, head, clock::now()).map_err(|refusal| {
+            Fault::text(format!("the own signer published {}", refusal.text()))
+        })?;
+        let (frontier, size) = (log.frontier(head.size())?, head.size());
+        let entries = log.read(self.told, size, usize::MAX)?;
+        self.told = size;
+        Ok(Event::OwnHead { head, frontier, entries })
+    }
+}
+
+fn publish(log: &mut Log, note: &[u8], certificate: &[u8]) -> Result<(), Fault> {
+    let parsed = SignedCheckpoint::parse(note)
+        .map_err(|error| Fault::new("the own signer's head", error))?;
+    check_root(log, parsed.unverified())?;
+    Ok(log.publish(parsed, certificate)?)
+}
+
+/// The entries on disk are the ones that the head covers.
+pub(super) fn check_root(log: &Log, head: &Checkpoint) -> Result<Frontier, Fault> {
+    let frontier = log.frontier(head.size)?;
+    let (found, needed): (Digest, Digest) = (frontier.root(), head.root);
+    if frontier.size() == head.size && found == needed {
+        return Ok(frontier);
+    }
+    Err(Fault::text(format!(
+        "log {} on disk does not lead to its signed head ({} entries, root {found}; needed {}, root \
+         {needed}); move its directory away and it is fetched again from peers",
+        head.origin,
+        frontier.size(),
+        head.size,
+    )))
+}

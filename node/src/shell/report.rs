@@ -1,0 +1,120 @@
+//! What a node tells while it runs: one line each, for people or as JSON.
+
+use reattest_rebuilder::Progress;
+use serde::{Deserialize, Serialize};
+
+/// Something worth a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Report {
+    /// The node can be reached here.
+    Listening {
+        /// A multiaddr that ends in the peer's name.
+        address: String,
+    },
+    /// A rebuild begins.
+    Rebuilding {
+        /// The release.
+        purl: String,
+    },
+    /// A rebuild moves on.
+    Progress {
+        /// What happened.
+        progress: Progress,
+    },
+    /// The signer logged an outcome.
+    Attested {
+        /// Its place in the own log.
+        index: u64,
+    },
+    /// A rebuild ended without an outcome.
+    Fault {
+        /// Why.
+        why: String,
+    },
+    /// A log grew, the own one or a peer's.
+    Grew {
+        /// The operator, as the policy names it.
+        operator: String,
+        /// Its size now.
+        size: u64,
+        /// What the new entries say.
+        said: Vec<String>,
+    },
+    /// A key signed two histories.
+    Forked {
+        /// The operator, as the policy names it.
+        operator: String,
+    },
+    /// A peer sent something that was refused.
+    Refused {
+        /// The peer.
+        peer: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Report {
+    /// One line for people.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Listening { address } => format!("listening at {address}"),
+            Self::Rebuilding { purl } => format!("rebuilding {purl}"),
+            Self::Progress { progress } => progress_line(progress),
+            Self::Attested { index } => format!("outcome signed and logged as entry {index}"),
+            Self::Fault { why } => format!("no outcome: {why}"),
+            Self::Grew { operator, size, said } => {
+                format!("log of {operator} has {size} entries; new: {}", said.join("; "))
+            }
+            Self::Forked { operator } => {
+                format!("{operator} SIGNED TWO HISTORIES; its votes stop counting")
+            }
+            Self::Refused { peer, why } => format!("refused from {peer}: {why}"),
+        }
+    }
+}
+
+/// One step of a rebuild, in words.
+pub fn progress_line(progress: &Progress) -> String {
+    match progress {
+        Progress::IndexVerified { suite, date, signers } => {
+            let keys = if signers.len() == 1 { "key" } else { "keys" };
+            format!("index of {suite} ({date}): signature holds, {} archive {keys}", signers.len())
+        }
+        Progress::Found { source, published } => {
+            format!("release: {} from {source}", published.join(", "))
+        }
+        Progress::Solving => "apt resolves the build dependencies, inside the sandbox".to_owned(),
+        Progress::Pinned { inputs, bytes, recipe, .. } => format!(
+            "recipe {} pinned: {inputs} inputs, {}, each by SHA-256",
+            short(&recipe.to_string()),
+            megabytes(*bytes)
+        ),
+        Progress::Fetching { done, total, bytes, total_bytes } => format!(
+            "inputs: {done} of {total} here, {} of {}",
+            megabytes(*bytes),
+            megabytes(*total_bytes)
+        ),
+        Progress::EnvironmentBuilding { packages } => {
+            format!("environment: installing {packages} packages, inside the sandbox")
+        }
+        Progress::EnvironmentReady { cached: true, .. } => "environment: at hand".to_owned(),
+        Progress::EnvironmentReady { seconds, .. } => format!("environment: made in {seconds:.1} s"),
+        Progress::Building { run: 1 } => "building, in a sandbox without network".to_owned(),
+        Progress::Building { .. } => "it differs: building once more, afresh, before saying so".to_owned(),
+        Progress::Built { seconds, succeeded: true, .. } => format!("built in {seconds:.1} s"),
+        Progress::Built { seconds, .. } => format!("the build failed after {seconds:.1} s"),
+        Progress::Compared { purl, outcome, .. } => format!("{purl}: {outcome}"),
+    }
+}
+
+/// The first characters of a digest, enough for a person.
+pub fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+fn megabytes(bytes: u64) -> String {
+    let tenths = bytes / 100_000;
+    format!("{}.{} MB", tenths / 10, tenths % 10)
+}

@@ -1,0 +1,92 @@
+//! Starts the signer and the builder: separate processes whose links the node never holds whole.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::builder::messages::{FromBuilder, ToBuilder};
+use crate::fault::Fault;
+use crate::link::Link;
+use crate::signer::messages::{FromSigner, ToSigner};
+
+/// The two children of a node that rebuilds.
+///
+/// The pair between builder and signer is made here and given away at once: the node's process
+/// keeps no end of it, so it can hand the signer no result.
+#[derive(Debug)]
+pub struct Roles {
+    signer: Child,
+    builder: Child,
+    to_signer: Link,
+    to_builder: Link,
+}
+
+impl Roles {
+    /// Starts both, and threads that bring what they say.
+    pub fn start(
+        config: &Path,
+        signer_said: mpsc::Sender<FromSigner>,
+        builder_said: mpsc::Sender<FromBuilder>,
+    ) -> Result<Self, Fault> {
+        let fail = |error| Fault::new("the node's processes cannot be started", error);
+        let (to_signer, signer_to_node) = Link::pair(("signer", "node")).map_err(fail)?;
+        let (to_builder, builder_to_node) = Link::pair(("builder", "node")).map_err(fail)?;
+        let (builder_to_signer, signer_to_builder) =
+            Link::pair(("signer", "builder")).map_err(fail)?;
+        let signer = role("signer", config, signer_to_node, signer_to_builder).map_err(fail)?;
+        let builder = role("builder", config, builder_to_node, builder_to_signer).map_err(fail)?;
+        let (from_signer, from_builder) =
+            (to_signer.try_clone().map_err(fail)?, to_builder.try_clone().map_err(fail)?);
+        thread::spawn(move || forward(&from_signer, &signer_said));
+        thread::spawn(move || forward(&from_builder, &builder_said));
+        Ok(Self { signer, builder, to_signer, to_builder })
+    }
+
+    /// Tells the signer.
+    pub fn tell_signer(&self, message: &ToSigner) -> Result<(), Fault> {
+        Ok(self.to_signer.send(message)?)
+    }
+
+    /// Tells the builder.
+    pub fn tell_builder(&self, message: &ToBuilder) -> Result<(), Fault> {
+        Ok(self.to_builder.send(message)?)
+    }
+
+    /// Ends both. The builder's worker dies with it; the signer may finish what it writes.
+    pub fn stop(mut self) {
+        drop((self.to_signer, self.to_builder));
+        let _already_ended = self.builder.kill();
+        let _status = self.builder.wait();
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while matches!(self.signer.try_wait(), Ok(None)) {
+            if Instant::now() > deadline {
+                let _already_ended = self.signer.kill();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn role(name: &str, config: &Path, stdin: Link, stdout: Link) -> std::io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .args(["role", name, "--config"])
+        .arg(config)
+        .stdin(Stdio::from(stdin.into_socket()))
+        .stdout(Stdio::from(stdout.into_socket()))
+        .spawn()
+}
+
+fn forward<T>(link: &Link, to: &mpsc::Sender<T>)
+where
+    T: serde::Serialize + serde::de::DeserializeOwned,
+{
+    // The receiver sees the end of the channel and stops the node: without its roles it is none.
+    while let Ok(message) = link.receive() {
+        if to.blocking_send(message).is_err() {
+            return;
+        }
+    }
+}

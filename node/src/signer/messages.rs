@@ -1,0 +1,85 @@
+//! What the signer is told and what it tells. Nowhere in here are bytes to be signed.
+
+use reattest_attestation::{Authority, BuildFacts, Digest, Material, PublicKey, Purl};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+/// From the node.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToSigner {
+    /// Log an announcement of this release.
+    Announce(Purl),
+    /// Entries up to this size of the own log are synced to disk.
+    Stored {
+        /// The log's size now.
+        size: u64,
+    },
+}
+
+/// To the node.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromSigner {
+    /// The first message: whose log this is, and where it stands.
+    Hello {
+        /// The rebuilder's key.
+        key: PublicKey,
+        /// The operator's certificate of it.
+        certificate: ByteBuf,
+        /// The log.
+        origin: String,
+        /// Entries under the last head that was signed.
+        size: u64,
+        /// That head.
+        checkpoint: Option<ByteBuf>,
+    },
+    /// Append this entry, sync it, and answer [`ToSigner::Stored`].
+    Entry {
+        /// Its index.
+        index: u64,
+        /// The envelope.
+        envelope: ByteBuf,
+    },
+    /// Publish this head.
+    Head {
+        /// A C2SP signed note.
+        checkpoint: ByteBuf,
+    },
+    /// What became of an announcement: its index, or why not.
+    Announced(Result<u64, String>),
+}
+
+/// From the builder: one finished rebuild. The files that it names travel beside it, sealed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Attest {
+    /// The source package.
+    pub source: Purl,
+    /// The recipe's digest.
+    pub recipe: Digest,
+    /// The lock's digest.
+    pub lock: Digest,
+    /// What was compared with what.
+    pub artifacts: Vec<Compared>,
+    /// Who bound the release to its sources.
+    pub authority: Authority,
+    /// The sources.
+    pub sources: Vec<Material>,
+    /// How it was built.
+    pub facts: BuildFacts,
+}
+
+/// One published artifact and the files that were made of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Compared {
+    /// Its full purl.
+    pub purl: Purl,
+    /// The digest that the authority published.
+    pub published: Digest,
+    /// The file of the first run: its place among the files of the message.
+    pub produced: Option<u16>,
+    /// The file of the second run.
+    pub again: Option<u16>,
+}
+
+/// To the builder: the place in the log, or why nothing was signed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Receipt(pub Result<u64, String>);

@@ -1,0 +1,403 @@
+//! One log on disk: immutable full tiles, one tail that grows, and the newest checkpoint.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use reattest_attestation::log::{Frontier, Origin, SignedCheckpoint};
+use reattest_attestation::{Certificate, Digest, Envelope, PublicKey};
+use reattest_attestation::limits::ENTRIES_PER_TILE;
+use reattest_attestation::log::leaf_hash;
+use reattest_attestation::log::tiles::{decode_entries, encode_entry, entries_path, tile_path};
+
+use super::durable;
+use super::tiles::Edge;
+
+/// Entries of a full tile, as a length.
+const TILE: usize = ENTRIES_PER_TILE as usize;
+
+/// Why a log cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The operating system refused.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Bytes on disk that this node did not write.
+    #[error(
+        "{path} is damaged: {what}; move the directory away, and the log is fetched again from peers",
+        path = path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An entry at a place where another one already is.
+    #[error("log {origin} holds another entry at {index} than the one to be stored there")]
+    Conflict {
+        /// Which log.
+        origin: Origin,
+        /// Where.
+        index: u64,
+    },
+    /// Entries that leave a gap.
+    #[error("log {origin} has {size} entries, and was given entry {index}")]
+    Gap {
+        /// Which log.
+        origin: Origin,
+        /// Entries it has.
+        size: u64,
+        /// The entry it was given.
+        index: u64,
+    },
+    /// Longer than an entry may be.
+    #[error("an entry of {0} bytes, where 65,535 are allowed")]
+    TooLong(usize),
+    /// A log that was asked for and does not exist.
+    #[error("log {0} is not here")]
+    Unknown(Origin),
+}
+
+impl LogError {
+    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.into() }
+    }
+}
+
+/// One log.
+#[derive(Debug)]
+pub struct Log {
+    origin: Origin,
+    directory: PathBuf,
+    /// Entries in full tiles.
+    full: u64,
+    /// Entries in the tail, at most one tile.
+    tail: Vec<Vec<u8>>,
+    edge: Edge,
+    checkpoint: Option<SignedCheckpoint>,
+    certificate: Option<Vec<u8>>,
+}
+
+impl Log {
+    /// Opens a log for writing. A torn tail is cut back to the last whole entry.
+    pub fn open(directory: &Path, origin: Origin) -> Result<Self, LogError> {
+        let (log, whole) = Self::load(directory, origin)?;
+        let tail = log.tail_path();
+        if let Some(length) = whole {
+            let file = OpenOptions::new().write(true).open(&tail);
+            file.and_then(|file| {
+                file.set_len(length)?;
+                file.sync_all()
+            })
+            .map_err(|source| LogError::io(&tail, source))?;
+        }
+        Ok(log)
+    }
+
+    /// Opens a log for reading: nothing on disk is changed.
+    pub fn read_only(directory: &Path, origin: Origin) -> Result<Self, LogError> {
+        Ok(Self::load(directory, origin)?.0)
+    }
+
+    /// Reads a log; with it the length to which a torn tail is to be cut.
+    fn load(directory: &Path, origin: Origin) -> Result<(Self, Option<u64>), LogError> {
+        let mut log = Self {
+            origin,
+            directory: directory.to_owned(),
+            full: 0,
+            tail: Vec::new(),
+            edge: Edge::default(),
+            checkpoint: None,
+            certificate: read(&directory.join("certificate"))?,
+        };
+        let checkpoint = directory.join("checkpoint");
+        if let Some(bytes) = read(&checkpoint)? {
+            let parsed = SignedCheckpoint::parse(&bytes);
+            log.checkpoint =
+                Some(parsed.map_err(|error| LogError::damaged(&checkpoint, error.to_string()))?);
+        }
+        while let Some(hashes) = log.read_tile(log.full)? {
+            for hash in hashes {
+                log.push_hash(hash, false)?;
+            }
+            log.full = log.full.saturating_add(1);
+        }
+        let whole = log.load_tail()?;
+        Ok((log, whole))
+    }
+
+    fn load_tail(&mut self) -> Result<Option<u64>, LogError> {
+        let Some(bytes) = read(&self.tail_path())? else { return Ok(None) };
+        let whole = whole_entries(&bytes);
+        let entries = decode_entries(bytes.get(..whole).unwrap_or_default())
+            .map_err(|error| LogError::damaged(&self.tail_path(), error.to_string()))?;
+        self.tail = entries.into_iter().map(<[u8]>::to_vec).collect();
+        for hash in self.tail.iter().map(|entry| leaf_hash(entry)).collect::<Vec<_>>() {
+            self.push_hash(hash, false)?;
+        }
+        Ok((whole < bytes.len()).then_some(whole as u64))
+    }
+
+    /// The log's name.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Entries on disk, whether a checkpoint covers them yet or not.
+    pub fn size(&self) -> u64 {
+        self.full.saturating_mul(u64::from(ENTRIES_PER_TILE)).saturating_add(self.tail.len() as u64)
+    }
+
+    /// The newest checkpoint.
+    pub fn checkpoint(&self) -> Option<&SignedCheckpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// The certificate of the log's key: a DSSE envelope.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.certificate.as_deref()
+    }
+
+    /// The log's key, by its certificate.
+    pub fn key(&self) -> Option<PublicKey> {
+        let envelope = Envelope::parse(self.certificate.as_deref()?).ok()?;
+        Some(Certificate::verify(&envelope).ok()?.certificate().rebuilder)
+    }
+
+    /// Keeps two heads of this log that cannot both be true.
+    pub fn keep_fork(&mut self, heads: [&[u8]; 2]) -> Result<(), LogError> {
+        let mut bytes = Vec::new();
+        for head in heads {
+            encode_entry(head, &mut bytes).map_err(|_| LogError::TooLong(head.len()))?;
+        }
+        let path = self.directory.join("fork");
+        durable::write(&path, &bytes).map_err(|source| LogError::io(&path, source))
+    }
+
+    /// The two heads that prove that this log was forked, if it was.
+    pub fn fork(&self) -> Result<Vec<SignedCheckpoint>, LogError> {
+        let path = self.directory.join("fork");
+        let bytes = read(&path)?.unwrap_or_default();
+        let heads =
+            decode_entries(&bytes).map_err(|error| LogError::damaged(&path, error.to_string()))?;
+        Ok(heads.into_iter().filter_map(|head| SignedCheckpoint::parse(head).ok()).collect())
+    }
+
+    /// Appends entries from `from` on and syncs them. Entries that are there already must be equal,
+    /// so that a repeated append does no harm.
+    pub fn append<E: AsRef<[u8]>>(&mut self, from: u64, entries: &[E]) -> Result<(), LogError> {
+        if from > self.size() {
+            let (origin, size) = (self.origin.clone(), self.size());
+            return Err(LogError::Gap { origin, size, index: from });
+        }
+        let mut index = from;
+        let mut new = Vec::new();
+        for entry in entries.iter().map(AsRef::as_ref) {
+            if index < self.size() {
+                if self.entry(index)?.as_deref() != Some(entry) {
+                    return Err(LogError::Conflict { origin: self.origin.clone(), index });
+                }
+            } else {
+                new.push(entry);
+            }
+            index = index.saturating_add(1);
+        }
+        let mut rest = new.as_slice();
+        while !rest.is_empty() {
+            let room = TILE.saturating_sub(self.tail.len()).min(rest.len());
+            let (now, later) = rest.split_at(room);
+            self.append_to_tail(now)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Appends at most as many entries as the tail has room for.
+    fn append_to_tail(&mut self, entries: &[&[u8]]) -> Result<(), LogError> {
+        let mut bytes = Vec::new();
+        for entry in entries {
+            encode_entry(entry, &mut bytes).map_err(|_| LogError::TooLong(entry.len()))?;
+        }
+        let tail = self.tail_path();
+        let before = fs::metadata(&tail).map_or(0, |metadata| metadata.len());
+        let written = OpenOptions::new().create(true).append(true).open(&tail).and_then(|mut file| {
+            let done = file.write_all(&bytes).and_then(|()| file.sync_all());
+            if done.is_err() {
+                // A full disk leaves no half entry behind.
+                file.set_len(before)?;
+            }
+            done
+        });
+        written.map_err(|source| LogError::io(&tail, source))?;
+        for entry in entries {
+            self.tail.push(entry.to_vec());
+            self.push_hash(leaf_hash(entry), true)?;
+        }
+        if self.tail.len() >= TILE { self.complete_tail() } else { Ok(()) }
+    }
+
+    /// The tail is a full tile: it becomes one by a change of its name.
+    fn complete_tail(&mut self) -> Result<(), LogError> {
+        let path = self.directory.join(entries_path(self.full, ENTRIES_PER_TILE));
+        let (tail, parent) = (self.tail_path(), path.parent().unwrap_or(&self.directory));
+        durable::create_directory(parent)
+            .and_then(|()| fs::rename(&tail, &path))
+            .and_then(|()| durable::sync_directory(parent))
+            .map_err(|source| LogError::io(&path, source))?;
+        self.full = self.full.saturating_add(1);
+        self.tail.clear();
+        Ok(())
+    }
+
+    /// Publishes a checkpoint: partial tiles first, so that whoever reads it finds what it covers.
+    pub fn publish(
+        &mut self,
+        checkpoint: SignedCheckpoint,
+        certificate: &[u8],
+    ) -> Result<(), LogError> {
+        let directory = self.directory.clone();
+        let fail = |source| LogError::io(&directory, source);
+        if self.certificate.as_deref() != Some(certificate) {
+            durable::write(&directory.join("certificate"), certificate).map_err(fail)?;
+            self.certificate = Some(certificate.to_vec());
+        }
+        self.edge.write_partial(&directory).map_err(fail)?;
+        if !self.tail.is_empty() {
+            let width = u16::try_from(self.tail.len()).unwrap_or(u16::MAX);
+            let mut bytes = Vec::new();
+            for entry in &self.tail {
+                encode_entry(entry, &mut bytes).map_err(|_| LogError::TooLong(entry.len()))?;
+            }
+            let path = directory.join(entries_path(self.full, width));
+            durable::write(&path, &bytes).map_err(fail)?;
+        }
+        durable::write(&directory.join("checkpoint"), checkpoint.as_bytes()).map_err(fail)?;
+        self.checkpoint = Some(checkpoint);
+        Ok(())
+    }
+
+    /// One entry.
+    pub fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, LogError> {
+        Ok(self.read(index, index.saturating_add(1), usize::MAX)?.pop())
+    }
+
+    /// Entries from `from` until `until`, as many as fit into `limit` bytes, at least one.
+    pub fn read(&self, from: u64, until: u64, limit: usize) -> Result<Vec<Vec<u8>>, LogError> {
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        let mut bytes = 0_usize;
+        let mut tile: Option<(u64, Vec<Vec<u8>>)> = None;
+        for index in from..until.min(self.size()) {
+            let number = index.wrapping_div(u64::from(ENTRIES_PER_TILE));
+            let place = usize::try_from(index.wrapping_rem(u64::from(ENTRIES_PER_TILE))).unwrap_or(0);
+            let entry = if number == self.full {
+                self.tail.get(place).cloned()
+            } else {
+                if tile.as_ref().is_none_or(|(held, _)| *held != number) {
+                    tile = Some((number, self.read_entries(number)?));
+                }
+                tile.as_ref().and_then(|(_, entries)| entries.get(place).cloned())
+            };
+            let Some(entry) = entry else { break };
+            bytes = bytes.saturating_add(entry.len());
+            if bytes > limit && !found.is_empty() {
+                break;
+            }
+            found.push(entry);
+        }
+        Ok(found)
+    }
+
+    /// The leaf hashes of the first `size` entries.
+    ///
+    /// KNOWN: all of them, 32 bytes each; proofs over tiles need only some.
+    pub fn leaf_hashes(&self, size: u64) -> Result<Vec<Digest>, LogError> {
+        let mut hashes = Vec::new();
+        for number in 0..self.full {
+            hashes.extend(self.read_tile(number)?.unwrap_or_default());
+        }
+        hashes.extend(self.tail.iter().map(|entry| leaf_hash(entry)));
+        hashes.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+        Ok(hashes)
+    }
+
+    /// The frontier over the first `size` entries.
+    pub fn frontier(&self, size: u64) -> Result<Frontier, LogError> {
+        let mut frontier = Frontier::new();
+        for hash in self.leaf_hashes(size)? {
+            frontier.push(hash);
+        }
+        Ok(frontier)
+    }
+
+    fn push_hash(&mut self, hash: Digest, write: bool) -> Result<(), LogError> {
+        let root = write.then_some(self.directory.as_path());
+        self.edge.push(hash, root).map_err(|source| LogError::io(&self.directory, source))
+    }
+
+    fn tail_path(&self) -> PathBuf {
+        self.directory.join("tail")
+    }
+
+    /// The leaf hashes of one full tile, computed from its entries: a hash tile may be missing or
+    /// damaged, the entries are the truth.
+    fn read_tile(&self, number: u64) -> Result<Option<Vec<Digest>>, LogError> {
+        if !self.directory.join(entries_path(number, ENTRIES_PER_TILE)).exists() {
+            return Ok(None);
+        }
+        let path = self.directory.join(tile_path(0, number, ENTRIES_PER_TILE));
+        if let Some(bytes) = read(&path)? {
+            let hashes: Vec<Digest> = bytes
+                .chunks_exact(32)
+                .filter_map(|chunk| Some(Digest::from_bytes(chunk.try_into().ok()?)))
+                .collect();
+            if hashes.len() == TILE {
+                return Ok(Some(hashes));
+            }
+        }
+        Ok(Some(self.read_entries(number)?.iter().map(|entry| leaf_hash(entry)).collect()))
+    }
+
+    fn read_entries(&self, number: u64) -> Result<Vec<Vec<u8>>, LogError> {
+        let path = self.directory.join(entries_path(number, ENTRIES_PER_TILE));
+        let bytes = read(&path)?.ok_or_else(|| LogError::damaged(&path, "it is missing"))?;
+        let entries = decode_entries(&bytes)
+            .map_err(|error| LogError::damaged(&path, error.to_string()))?;
+        if entries.len() != TILE {
+            let what = format!("{} entries, where a full tile has 256", entries.len());
+            return Err(LogError::damaged(&path, what));
+        }
+        Ok(entries.into_iter().map(<[u8]>::to_vec).collect())
+    }
+}
+
+/// A file, or nothing where there is none.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, LogError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LogError::io(path, error)),
+    }
+}
+
+/// The length of the whole entries at the beginning of a tail.
+fn whole_entries(bytes: &[u8]) -> usize {
+    let mut length = 0_usize;
+    while let Some([high, low]) = bytes.get(length..length.saturating_add(2)) {
+        let end = length.saturating_add(2).saturating_add(usize::from(u16::from_be_bytes([*high, *low])));
+        if end > bytes.len() {
+            break;
+        }
+        length = end;
+    }
+    length
+}

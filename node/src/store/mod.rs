@@ -1,0 +1,120 @@
+//! Step 8, store: logs as static files in the C2SP layout, documents by digest, and an index of
+//! both that can be thrown away.
+//!
+//! The logs are the truth; `index` holds only what is rebuilt from them.
+
+pub mod durable;
+pub mod index;
+pub mod log;
+mod tiles;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reattest_attestation::log::{Origin};
+use reattest_attestation::{Digest};
+
+use crate::limits::DOCUMENT_BYTES;
+pub use log::{Log, LogError};
+
+/// Every log below one data directory, and the documents that they name.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    logs: BTreeMap<Origin, Log>,
+}
+
+impl Store {
+    /// Opens the store for writing; torn tails are cut back to the last whole entry.
+    pub fn open(data: &Path) -> Result<Self, LogError> {
+        Self::load(data, Log::open)
+    }
+
+    /// Opens the store for reading, beside a running node: nothing on disk is changed.
+    pub fn read_only(data: &Path) -> Result<Self, LogError> {
+        Self::load(data, Log::read_only)
+    }
+
+    fn load(data: &Path, open: fn(&Path, Origin) -> Result<Log, LogError>) -> Result<Self, LogError> {
+        let mut logs = BTreeMap::new();
+        for (origin, directory) in origins(&data.join("logs"))? {
+            logs.insert(origin.clone(), open(&directory, origin)?);
+        }
+        Ok(Self { root: data.to_owned(), logs })
+    }
+
+    /// The logs.
+    pub fn logs(&self) -> impl Iterator<Item = &Log> {
+        self.logs.values()
+    }
+
+    /// One log.
+    pub fn log(&self, origin: &Origin) -> Option<&Log> {
+        self.logs.get(origin)
+    }
+
+    /// One log, made where it does not exist yet.
+    pub fn log_mut(&mut self, origin: &Origin) -> Result<&mut Log, LogError> {
+        if !self.logs.contains_key(origin) {
+            let directory = self.root.join("logs").join(origin.to_string());
+            durable::create_directory(&directory)
+                .map_err(|source| LogError::io(&directory, source))?;
+            self.logs.insert(origin.clone(), Log::open(&directory, origin.clone())?);
+        }
+        self.logs.get_mut(origin).ok_or_else(|| LogError::Unknown(origin.clone()))
+    }
+
+    /// Keeps a recipe or a lock under its digest.
+    pub fn put_document(&self, document: &[u8]) -> Result<Digest, LogError> {
+        let digest = Digest::of(document);
+        let path = self.document_path(digest);
+        if !path.exists() {
+            durable::write(&path, document).map_err(|source| LogError::io(&path, source))?;
+        }
+        Ok(digest)
+    }
+
+    /// A recipe or a lock, whole and with the digest it is asked by, or nothing.
+    pub fn document(&self, digest: Digest) -> Option<Vec<u8>> {
+        let path = self.document_path(digest);
+        let size = fs::metadata(&path).ok()?.len();
+        if size > DOCUMENT_BYTES as u64 {
+            return None;
+        }
+        fs::read(&path).ok().filter(|bytes| Digest::of(bytes) == digest)
+    }
+
+    /// The digests of all documents.
+    pub fn documents(&self) -> BTreeSet<Digest> {
+        let Ok(files) = fs::read_dir(self.root.join("documents")) else { return BTreeSet::new() };
+        files.filter_map(|file| file.ok()?.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    fn document_path(&self, digest: Digest) -> PathBuf {
+        self.root.join("documents").join(digest.to_string())
+    }
+}
+
+/// The logs that directories below `root` are named for: `reattest/<network>/<key>/<year>`.
+fn origins(root: &Path) -> Result<Vec<(Origin, PathBuf)>, LogError> {
+    let mut level = vec![(String::new(), root.to_owned())];
+    for _ in 0..4 {
+        let mut below = Vec::new();
+        for (name, directory) in level {
+            let entries = match fs::read_dir(&directory) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(LogError::io(&directory, error)),
+            };
+            for entry in entries.flatten() {
+                let Ok(part) = entry.file_name().into_string() else { continue };
+                let name = if name.is_empty() { part } else { format!("{name}/{part}") };
+                below.push((name, entry.path()));
+            }
+        }
+        level = below;
+    }
+    let found = level.into_iter();
+    Ok(found.filter_map(|(name, path)| Some((name.parse().ok()?, path))).collect())
+}

@@ -1,0 +1,196 @@
+//! Recipe and lock (step 3): the pinned build definition, as content-addressed canonical documents.
+
+use std::collections::BTreeMap;
+
+use reattest_attestation::{Digest, Purl, canonical};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The format version of both documents.
+pub const FORMAT: u32 = 1;
+/// A document's largest size: 600 packages take 150 KB, so 1 MiB bounds 4,000, and every reader of the network takes as much.
+pub const DOCUMENT_BYTES: usize = 1 << 20;
+
+/// A document's canonical bytes and their SHA-256, which is its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    bytes: Vec<u8>,
+    digest: Digest,
+}
+
+impl Document {
+    /// The canonical JSON bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The SHA-256 of the bytes.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn of<T: Serialize>(value: &T) -> Result<Self, DocumentError> {
+        let bytes = canonical::to_bytes(value).map_err(|e| DocumentError(e.to_string()))?;
+        let digest = Digest::of(&bytes);
+        Ok(Self { bytes, digest })
+    }
+}
+
+/// A document that is not one: other fields, another spelling, or too long.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a canonical recipe or lock of format {FORMAT}: {0}")]
+pub struct DocumentError(String);
+
+/// Every package of an environment, by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The suite whose signed index covers every package.
+    pub suite: String,
+    /// The architecture that the environment runs on, e.g. `amd64`.
+    pub architecture: String,
+    /// Sorted by name, architecture, version; no two equal.
+    pub packages: Vec<Input>,
+}
+
+/// One package of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The package's name.
+    pub name: String,
+    /// `all` or the environment's architecture.
+    pub architecture: String,
+    /// Its full Debian version.
+    pub version: String,
+    /// The `.deb`'s digest as the signed index has it.
+    pub sha256: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its path below the archive's root.
+    pub location: String,
+}
+
+/// A complete build definition: everything that can change the outputs, by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The source package.
+    pub source: Purl,
+    /// The source's files, `.dsc` first.
+    pub files: Vec<SourceInput>,
+    /// The lock of the environment.
+    pub lock: Digest,
+    /// Commands, run one after the other in `directory`.
+    pub steps: Vec<Step>,
+    /// Every environment variable of the build; it has no others.
+    pub environment: BTreeMap<String, String>,
+    /// The network name that the build sees.
+    pub hostname: String,
+    /// User and group id that the build sees.
+    pub user: u32,
+    /// File names of the outputs that are compared.
+    pub outputs: Vec<String>,
+    /// Values taken from the published artifact; none for a Debian build without `.buildinfo`.
+    pub learned: BTreeMap<String, String>,
+}
+
+/// One command of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The working directory inside the sandbox.
+    pub directory: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+}
+
+/// One source file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceInput {
+    /// Its file name.
+    pub name: String,
+    /// Its digest.
+    pub sha256: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its path below the archive's root.
+    pub location: String,
+}
+
+impl Lock {
+    /// A lock in its one spelling.
+    pub fn new(suite: &str, architecture: &str, mut packages: Vec<Input>) -> Self {
+        packages.sort();
+        packages.dedup();
+        Self {
+            format: FORMAT,
+            suite: suite.to_owned(),
+            architecture: architecture.to_owned(),
+            packages,
+        }
+    }
+
+    /// The canonical document.
+    pub fn document(&self) -> Result<Document, DocumentError> {
+        Document::of(self)
+    }
+
+    /// Reads a document back; refuses any spelling but the canonical one.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
+        parse(bytes, "lock")
+    }
+}
+
+impl Recipe {
+    /// The canonical document.
+    pub fn document(&self) -> Result<Document, DocumentError> {
+        Document::of(self)
+    }
+
+    /// Reads a document back; refuses any spelling but the canonical one.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
+        parse(bytes, "recipe")
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, DocumentError> {
+    canonical::from_bytes(bytes, what, DOCUMENT_BYTES).map_err(|e| DocumentError(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn input(name: &str) -> Input {
+        Input {
+            name: name.to_owned(),
+            architecture: "all".to_owned(),
+            version: "1".to_owned(),
+            sha256: Digest::of(name.as_bytes()),
+            size: 1,
+            location: format!("pool/{name}.deb"),
+        }
+    }
+
+    #[test]
+    fn a_lock_has_one_spelling_whatever_the_order() {
+        let one = Lock::new("trixie", "amd64", vec![input("b"), input("a"), input("b")]);
+        let two = Lock::new("trixie", "amd64", vec![input("a"), input("b")]);
+        assert_eq!(one.document().unwrap(), two.document().unwrap());
+        assert_eq!(Lock::parse(one.document().unwrap().bytes()).unwrap(), two);
+    }
+
+    #[test]
+    fn another_spelling_or_field_is_refused() {
+        let text = Lock::new("trixie", "amd64", vec![]).document().unwrap();
+        let text = String::from_utf8(text.bytes().to_vec()).unwrap();
+        assert!(Lock::parse(format!("{text} ").as_bytes()).is_err());
+        assert!(Lock::parse(text.replace("\"suite\"", "\"zuite\"").as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,2 @@
+//! One seed, one run.
+fn main() {}

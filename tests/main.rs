@@ -1,0 +1,5 @@
+//! One binary for every test of the whole system.
+
+mod quorum_table;
+mod vectors;
+mod worlds;
