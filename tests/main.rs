@@ -3,3 +3,4 @@
 mod quorum_table;
 mod vectors;
 mod worlds;
+mod sandbox_escape;

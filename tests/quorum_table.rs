@@ -1,6 +1,12 @@
 //! The verdict as a picture: one aligned line a world (who said what -> verdict), then its invariants on random worlds.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
 
 use proptest::prelude::*;
 use reattest_attestation::verdict::{Conclusion, Question, Verdict};
@@ -26,6 +32,7 @@ fn judge(policy_short: &str, bundle: &Bundle, asked: &str) -> Verdict {
 }
 
 /// policy | world, in log order | question | have | verdict | first reason | the claim
+#[rustfmt::skip]
 const TABLE: &[(&str, &str, &str, usize, char, &str, &str)] = &[
     ("2/3", "a1+F b1+F c1+F",              "F as P", 3, 'A', "quorum",        "all three agree"),
     ("2/3", "a1+F b1+F",                   "F as P", 2, 'A', "quorum",        "the quorum is enough"),
@@ -89,7 +96,11 @@ fn every_world_has_its_verdict() {
             _ => Conclusion::Inconclusive,
         };
         let seen = (found.verdict, found.quorum.have, found.reasons[0].rule.as_str());
-        assert_eq!(seen, (expected, *have, *rule), "{claim}: {policy} | {line} | {asked}\n{found:#?}");
+        assert_eq!(
+            seen,
+            (expected, *have, *rule),
+            "{claim}: {policy} | {line} | {asked}\n{found:#?}"
+        );
         assert!(found.reasons.iter().all(|reason| !reason.fix.is_empty()), "{claim}");
     }
 }
@@ -98,7 +109,9 @@ fn every_world_has_its_verdict() {
 fn a_rejection_names_the_file_behind_which_the_quorum_stands() {
     let verdict = judge("2/3", &world("a1+F b1+F c1+F"), "X as P");
     let found = &verdict.reasons[0].found;
-    assert!(found.starts_with("3 of 3 operators reproduced another file of pkg:deb/debian/netbase"));
+    assert!(
+        found.starts_with("3 of 3 operators reproduced another file of pkg:deb/debian/netbase")
+    );
     assert!(found.contains(&format!("sha256:{}", file('F'))), "{found}");
     assert_eq!(verdict.votes.len(), 3);
 }
@@ -146,10 +159,7 @@ fn evidence_of_another_network_counts_for_nothing() {
 }
 
 /// Statements of three operators with these keys, about these files as P and Q.
-fn statements(
-    keys: &'static str,
-    files: &'static str,
-) -> impl Strategy<Value = Vec<String>> {
+fn statements(keys: &'static str, files: &'static str) -> impl Strategy<Value = Vec<String>> {
     let one = ("[abc]", keys, "[+~!-]", files, "q?")
         .prop_map(|(operator, key, what, file, mark)| format!("{operator}{key}{what}{file}{mark}"));
     prop::collection::vec(one, 0..7)

@@ -12,7 +12,12 @@
 //!
 //! Operators a to e may vote; z is an operator of no policy.
 
-#![allow(clippy::unwrap_used, reason = "a world that cannot be built is a broken test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::format_push_string,
+    reason = "a world that cannot be built is a broken test"
+)]
 
 use std::collections::BTreeMap;
 

@@ -111,7 +111,8 @@ pub struct Directories {
 impl Directories {
     /// Finds them from the environment.
     pub fn of_user() -> Result<Self, Fault> {
-        let args = AppStrategyArgs { app_name: "reattest".to_owned(), ..AppStrategyArgs::default() };
+        let args =
+            AppStrategyArgs { app_name: "reattest".to_owned(), ..AppStrategyArgs::default() };
         let strategy = etcetera::app_strategy::Xdg::new(args)
             .map_err(|error| Fault::new("no home directory; set HOME", error))?;
         Ok(Self {

@@ -12,7 +12,9 @@ pub fn claim_of(key: &PublicKey, entry: &[u8]) -> Option<Claim> {
 /// The recipe and the lock that a claim names.
 pub fn documents_of(claim: &Claim) -> Vec<Digest> {
     match claim {
-        Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild) => vec![rebuild.recipe, rebuild.lock],
+        Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild) => {
+            vec![rebuild.recipe, rebuild.lock]
+        }
         Claim::Announcement(_) | Claim::Certificate(_) | Claim::Unknown { .. } => Vec::new(),
     }
 }

@@ -12,7 +12,10 @@ pub struct Fault {
 
 impl Fault {
     /// A fault with its cause.
-    pub fn new(context: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub fn new(
+        context: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
         Self { context: context.into(), source: Some(source.into()) }
     }
 
@@ -29,7 +32,8 @@ impl fmt::Display for Fault {
         while let Some(error) = cause {
             write!(f, ": {error}")?;
             // Transparent errors print their source already.
-            cause = error.source().filter(|source| !error.to_string().contains(&source.to_string()));
+            cause =
+                error.source().filter(|source| !error.to_string().contains(&source.to_string()));
         }
         Ok(())
     }

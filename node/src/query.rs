@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use reattest_attestation::log::Origin;
 use reattest_attestation::log::{InclusionProof, prove_inclusion};
-use reattest_attestation::log::{Origin};
-use reattest_attestation::{Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, LoggedAt, Policy, Purl, Question, Verdict, conclude};
+use reattest_attestation::{
+    Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, LoggedAt, Policy, Purl, Question,
+    Verdict, conclude,
+};
 
 use crate::clock;
 use crate::config::Config;
@@ -27,10 +30,11 @@ pub fn evidence(store: &Store, index: &dyn Index, selector: &Selector) -> Result
     let mut bundle = Bundle::default();
     let mut origins: BTreeSet<Origin> = BTreeSet::new();
     for place in &places {
-        if let Some(log) = store.log(&place.origin) {
-            if add_entry(&mut bundle, store, log, place.index)? {
-                origins.insert(place.origin.clone());
-            }
+        let Some(log) = store.log(&place.origin) else {
+            continue;
+        };
+        if add_entry(&mut bundle, store, log, place.index)? {
+            origins.insert(place.origin.clone());
         }
     }
     for log in origins.iter().filter_map(|origin| store.log(origin)) {
@@ -45,8 +49,12 @@ pub fn evidence(store: &Store, index: &dyn Index, selector: &Selector) -> Result
 fn packages(store: &Store, places: &BTreeSet<Place>) -> Result<BTreeSet<Purl>, LogError> {
     let mut found = BTreeSet::new();
     for place in places {
-        let Some(log) = store.log(&place.origin) else { continue };
-        let (Some(key), Some(entry)) = (log.key(), log.entry(place.index)?) else { continue };
+        let Some(log) = store.log(&place.origin) else {
+            continue;
+        };
+        let (Some(key), Some(entry)) = (log.key(), log.entry(place.index)?) else {
+            continue;
+        };
         for selector in crate::store::index::selectors(&key, &entry) {
             if let Selector::Package(purl) = selector {
                 found.insert(purl);
@@ -57,21 +65,20 @@ fn packages(store: &Store, places: &BTreeSet<Place>) -> Result<BTreeSet<Purl>, L
 }
 
 /// Adds an entry that a checkpoint covers; whether it did.
-fn add_entry(
-    bundle: &mut Bundle,
-    store: &Store,
-    log: &Log,
-    index: u64,
-) -> Result<bool, LogError> {
+fn add_entry(bundle: &mut Bundle, store: &Store, log: &Log, index: u64) -> Result<bool, LogError> {
     let Some(size) = log.checkpoint().map(|signed| signed.unverified().size) else {
         return Ok(false);
     };
-    let (Some(key), Some(entry)) = (log.key(), log.entry(index)?) else { return Ok(false) };
+    let (Some(key), Some(entry)) = (log.key(), log.entry(index)?) else {
+        return Ok(false);
+    };
     let (Ok(envelope), Some(proof)) = (Envelope::parse(&entry), prove(log, index, size)?) else {
         return Ok(false);
     };
     for digest in claim_of(&key, &entry).iter().flat_map(documents_of) {
-        let Some(document) = store.document(digest) else { continue };
+        let Some(document) = store.document(digest) else {
+            continue;
+        };
         let is_lock = is_lock(&document);
         let shelf = if is_lock { &mut bundle.locks } else { &mut bundle.recipes };
         if !shelf.contains(&document) {
@@ -162,11 +169,8 @@ pub fn judge(policy: &Policy, source: &Source, subject: &Subject) -> Result<Verd
     };
     let (bundle, completeness) = source.gather(&selector)?;
     let evidence = Evidence::verify(&bundle, policy.network(), completeness);
-    let question = Question {
-        name: subject.name.clone(),
-        sha256: subject.sha256,
-        purl: subject.purl.clone(),
-    };
+    let question =
+        Question { name: subject.name.clone(), sha256: subject.sha256, purl: subject.purl.clone() };
     Ok(conclude(policy, &evidence, &question, clock::now()))
 }
 

@@ -25,9 +25,8 @@ pub fn new_key() -> Result<SecretKey, Fault> {
 
 /// Writes a key where only its owner can read it; never over another file.
 pub fn write_key(path: &Path, key: &SecretKey, comment: &str) -> Result<(), Fault> {
-    let text = key
-        .to_openssh(comment)
-        .map_err(|error| Fault::new(path.display().to_string(), error))?;
+    let text =
+        key.to_openssh(comment).map_err(|error| Fault::new(path.display().to_string(), error))?;
     write_new(path, text.as_bytes(), 0o600)
 }
 
@@ -37,12 +36,8 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(fail)?;
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .map_err(fail)?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(fail)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)
 }
 
@@ -66,7 +61,10 @@ pub fn certify(operator: &SecretKey, rebuilder: PublicKey) -> Result<Envelope, F
 pub fn read_policy(path: &Path) -> Result<Policy, Fault> {
     let name = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Fault::new(format!("the policy {name} cannot be read; `reattest init` writes a first one"), error)
+        Fault::new(
+            format!("the policy {name} cannot be read; `reattest init` writes a first one"),
+            error,
+        )
     })?;
     Policy::parse(&text).map_err(|error| Fault::text(format!("{name}: {error}")))
 }
@@ -75,7 +73,8 @@ pub fn read_policy(path: &Path) -> Result<Policy, Fault> {
 pub fn mirror(workshop: &Workshop, roots: &[String]) -> Result<Mirror, FetchProblem> {
     let endpoints = if roots.is_empty() {
         let apt = Path::new("/etc/apt");
-        Endpoints::of_apt(apt).map_err(|error| FetchProblem::NoMirror { looked: error.to_string() })?
+        Endpoints::of_apt(apt)
+            .map_err(|error| FetchProblem::NoMirror { looked: error.to_string() })?
     } else {
         Endpoints::given(roots.iter().cloned())
     };
@@ -91,8 +90,7 @@ pub fn look_up(
     workshop: &Workshop,
     roots: &[String],
 ) -> Result<Release, Fault> {
-    let mut mirror =
-        mirror(workshop, roots).map_err(|problem| Fault::text(problem.to_string()))?;
+    let mut mirror = mirror(workshop, roots).map_err(|problem| Fault::text(problem.to_string()))?;
     let cas = Cas::below(&workshop.cache).map_err(|error| Fault::text(error.to_string()))?;
     let now = clock::now().as_unix();
     Ok(release::find(reference, workshop, &cas, &mut mirror, &mut |_| {}, now)?)

@@ -117,3 +117,6 @@ pub trait Fetch {
     /// Fetches what is not there yet.
     fn fetch(&mut self, wants: &[Want]) -> Vec<Result<Digest, FetchProblem>>;
 }
+
+#[cfg(test)]
+mod tests;

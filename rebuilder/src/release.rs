@@ -146,3 +146,6 @@ impl Release {
 pub(crate) fn archive_uri(location: &str) -> String {
     format!("debian:{location}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,8 @@ use std::os::fd::AsFd;
 
 use reattest_attestation::{Digest, Purl};
 use reattest_rebuilder::{
-    Cancel, Fetch, FetchProblem, Output, RebuildError, Rebuilt, Reference, Run, Want, Workshop, rebuild,
+    Cancel, Fetch, FetchProblem, Output, RebuildError, Rebuilt, Reference, Run, Want, Workshop,
+    rebuild,
 };
 
 use crate::config::{Config, Directories};
@@ -75,7 +76,9 @@ impl Builder {
         let rebuilt =
             rebuild(&reference, &self.workshop, &mut fetch, &mut progress, &Cancel::new());
         match rebuilt {
-            Ok(rebuilt) => self.hand_over(&rebuilt).unwrap_or_else(|fault| End::Fault(fault.to_string())),
+            Ok(rebuilt) => {
+                self.hand_over(&rebuilt).unwrap_or_else(|fault| End::Fault(fault.to_string()))
+            }
             Err(error) if is_hopeless(&error) => End::Hopeless(error.to_string()),
             Err(error) => End::Fault(error.to_string()),
         }
@@ -92,7 +95,9 @@ impl Builder {
             let first = output_of(&rebuilt.first, &outcome.purl);
             let second = rebuilt.second.as_ref().and_then(|run| output_of(run, &outcome.purl));
             let mut seal = |output: Option<&Output>| -> Result<Option<u16>, Fault> {
-                let Some(output) = output else { return Ok(None) };
+                let Some(output) = output else {
+                    return Ok(None);
+                };
                 let sealed = seal::copy(&output.path, self.lies)
                     .map_err(|error| Fault::new(output.path.display().to_string(), error))?;
                 files.push(sealed);

@@ -49,8 +49,7 @@ impl Places {
     }
 
     fn first_that_exists(&self) -> Option<&Path> {
-        let files =
-            [&self.config, &self.policy, &self.operator, &self.key, &self.certificate];
+        let files = [&self.config, &self.policy, &self.operator, &self.key, &self.certificate];
         files.into_iter().find(|path| path.exists()).map(PathBuf::as_path)
     }
 }
@@ -75,10 +74,18 @@ impl Init {
         output::line(&format!("configuration  {}", places.config.display()));
         output::line(&format!("policy         {} (trusts nobody yet)", places.policy.display()));
         output::line(&format!("operator key   {}", places.operator.display()));
-        output::line("               move it to a medium that is kept offline; the node never needs it");
+        output::line(
+            "               move it to a medium that is kept offline; the node never needs it",
+        );
         output::line(&format!("fingerprint    {}", public.fingerprint()));
-        output::line("\nWho trusts you adds this to a policy, after comparing the fingerprint with you:\n");
-        output::line(&format!("[[operator]]\nname = {:?}\nkey = {:?}", self.name, public.to_string()));
+        output::line(
+            "\nWho trusts you adds this to a policy, after comparing the fingerprint with you:\n",
+        );
+        output::line(&format!(
+            "[[operator]]\nname = {:?}\nkey = {:?}",
+            self.name,
+            public.to_string()
+        ));
         Ok(Exit::Fine)
     }
 
@@ -127,10 +134,10 @@ impl Init {
              # debian = [\"https://...\"]\n\
              # keyring = \"/usr/share/keyrings/debian-archive-keyring.gpg\"\n",
             network = self.network.as_str(),
-            data = places.data,
-            policy = places.policy,
-            key = places.key,
-            certificate = places.certificate,
+            data = places.data.to_string_lossy(),
+            policy = places.policy.to_string_lossy(),
+            key = places.key.to_string_lossy(),
+            certificate = places.certificate.to_string_lossy(),
         )
     }
 }

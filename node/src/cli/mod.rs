@@ -12,7 +12,7 @@ mod role;
 mod status;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -90,27 +90,27 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
-    let config = &arguments.config;
+    let config = arguments.config.as_deref();
     match &arguments.command {
         Command::Demo(command) => command.run(),
-        Command::Init(command) => command.run(config.as_deref()),
+        Command::Init(command) => command.run(config),
         Command::Node(command) => command.run(&config_file(config)?),
         Command::Announce(command) => command.run(&load(config)?),
-        Command::Rebuild(command) => command.run(config.as_deref()),
-        Command::Verify(command) => command.run(config.as_ref()),
-        Command::Query(command) => command.run(config.as_ref()),
+        Command::Rebuild(command) => command.run(config),
+        Command::Verify(command) => command.run(config),
+        Command::Query(command) => command.run(config),
         Command::Status(command) => command.run(&load(config)?),
         Command::Role(command) => command.run(&load(config)?),
     }
 }
 
-fn config_file(named: &Option<PathBuf>) -> Result<PathBuf, Fault> {
+fn config_file(named: Option<&Path>) -> Result<PathBuf, Fault> {
     match named {
-        Some(path) => Ok(path.clone()),
+        Some(path) => Ok(path.to_owned()),
         None => Ok(Directories::of_user()?.config_file()),
     }
 }
 
-fn load(named: &Option<PathBuf>) -> Result<Config, Fault> {
+fn load(named: Option<&Path>) -> Result<Config, Fault> {
     Config::load(&config_file(named)?)
 }

@@ -1,6 +1,6 @@
 //! `reattest query`: what the network says of a package or a file.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::Args;
 use reattest_attestation::{Digest, Purl};
@@ -40,7 +40,7 @@ impl std::str::FromStr for About {
 }
 
 impl Query {
-    pub(super) fn run(&self, config: Option<&PathBuf>) -> Result<Exit, Fault> {
+    pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
         let (policy, source) = self.evidence.open(config)?;
         let verdicts = match &self.about {
             About::Package(purl) => query::judge_package(&policy, &source, purl)?,
@@ -50,7 +50,9 @@ impl Query {
             }
         };
         if verdicts.is_empty() && !self.json {
-            output::line("nobody said anything about this package; `reattest announce` asks for it");
+            output::line(
+                "nobody said anything about this package; `reattest announce` asks for it",
+            );
         } else {
             show(&verdicts, self.json)?;
         }

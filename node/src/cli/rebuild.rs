@@ -1,4 +1,5 @@
 //! `reattest rebuild`: one rebuild on this machine, no network of nodes needed.
+#![expect(clippy::disallowed_methods, reason = "a thread waits for Ctrl-C")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,8 +46,8 @@ impl Rebuild {
         if let Some(out) = &self.out {
             make_empty(out)?;
         }
-        let mut mirror = setup::mirror(&workshop, &roots)
-            .map_err(|problem| Fault::text(problem.to_string()))?;
+        let mut mirror =
+            setup::mirror(&workshop, &roots).map_err(|problem| Fault::text(problem.to_string()))?;
         let cancel = Cancel::new();
         cancel_on_interrupt(cancel.clone())?;
         let mut bar = Bar::new();
@@ -83,7 +84,11 @@ impl Rebuild {
                 Outcome::Equivalent => UNSURE,
                 Outcome::Differs | Outcome::Unstable | Outcome::BuildFailed => BAD,
             };
-            output::line(&format!("{}  {}", styled(style, &artifact.outcome.to_string()), artifact.purl));
+            output::line(&format!(
+                "{}  {}",
+                styled(style, &artifact.outcome.to_string()),
+                artifact.purl
+            ));
             output::line(&format!("  published  sha256:{}", artifact.published));
             let runs = [("produced", artifact.produced), ("again", artifact.again)];
             for (name, digest) in runs {
@@ -183,7 +188,9 @@ impl Bar {
                 self.bar.set_position(*bytes);
                 self.bar.set_message(text);
             }
-            Progress::Solving | Progress::EnvironmentBuilding { .. } | Progress::Building { .. } => {
+            Progress::Solving
+            | Progress::EnvironmentBuilding { .. }
+            | Progress::Building { .. } => {
                 self.style("{spinner} {msg} {elapsed}");
                 self.bar.set_message(text);
             }

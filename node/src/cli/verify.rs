@@ -44,7 +44,7 @@ pub(super) struct EvidenceFrom {
 }
 
 impl Verify {
-    pub(super) fn run(&self, config: Option<&PathBuf>) -> Result<Exit, Fault> {
+    pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
         let (policy, source) = self.evidence.open(config)?;
         let mut verdicts = Vec::new();
         for file in &self.files {
@@ -57,9 +57,8 @@ impl Verify {
 }
 
 impl EvidenceFrom {
-    pub(super) fn open(&self, config: Option<&PathBuf>) -> Result<(Policy, Source), Fault> {
-        let named = config.cloned();
-        let load = || Config::load(&config_file(&named)?);
+    pub(super) fn open(&self, config: Option<&Path>) -> Result<(Policy, Source), Fault> {
+        let load = || Config::load(&config_file(config)?);
         let policy = match &self.policy {
             Some(path) => setup::read_policy(path)?,
             None => setup::read_policy(&load()?.policy)?,
@@ -98,7 +97,9 @@ fn subject(path: &Path, purl: Option<&Purl>) -> Result<Subject, Fault> {
     let mut first = true;
     loop {
         let read = file.read(&mut buffer).map_err(fail)?;
-        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
         if first && purl.is_some_and(|purl| purl.kind() == "deb") && !is_package(bytes) {
             output::note(&format!(
                 "note: {} does not begin as a Debian package does (found {:?}, needed \"!<arch>\")",
@@ -110,11 +111,7 @@ fn subject(path: &Path, purl: Option<&Purl>) -> Result<Subject, Fault> {
         digester.update(bytes);
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    Ok(Subject {
-        name: name.unwrap_or_default(),
-        sha256: digester.finish(),
-        purl: purl.cloned(),
-    })
+    Ok(Subject { name: name.unwrap_or_default(), sha256: digester.finish(), purl: purl.cloned() })
 }
 
 /// deb(5): an `ar` archive whose first member is `debian-binary`.

@@ -5,6 +5,7 @@
 
 pub mod forgery;
 mod network;
+mod operator;
 mod stage;
 
 use std::path::{Path, PathBuf};
@@ -112,16 +113,16 @@ impl Home {
 
 async fn play(plan: &Plan, home: &Home) -> Result<Outcome, Fault> {
     let stage = Stage::new(plan.quiet);
-    let consumer = Consumer::look_up(plan, &stage).await?;
+    let consumer = Consumer::look_up(plan, stage).await?;
     let file = consumer.download(&home.path.join("artifacts"))?;
     stage.act("A network of independent operators");
     let mut network = Network::set_up(plan, &home.path, &consumer.archive_keys()?)?;
-    network.introduce(&stage);
+    network.introduce(stage);
     network.start().await?;
     stage.act("One of them hears of the release and tells the others");
     network.announce(&consumer.published.purl)?;
     stage.line("each node checks the archive, derives the recipe and builds by itself");
-    network.wait_for_outcomes(&stage, &consumer.published.purl).await?;
+    network.wait_for_outcomes(stage, &consumer.published.purl).await?;
     stage.act("Every node holds every log");
     let bundle = network.bundle(&Selector::Package(consumer.published.purl.clone()))?;
     let bundles = home.path.join("bundles");
@@ -129,7 +130,7 @@ async fn play(plan: &Plan, home: &Home) -> Result<Outcome, Fault> {
     setup::write_new(&bundles.join(name), &bundle, 0o644)?;
     stage.line(&format!("{} outcomes travelled by gossip and log replication", plan.nodes));
     stage.act("A consumer asks its own policy");
-    let verdicts = ask_all(plan, &consumer, &file, &network, &stage).await?;
+    let verdicts = ask_all(plan, &consumer, &file, &network, stage).await?;
     network.stop().await;
     let held = verdicts.iter().all(|case| case.held);
     stage.end(held, plan.keep.as_deref());
@@ -147,7 +148,7 @@ async fn ask_all(
     consumer: &Consumer,
     file: &Path,
     network: &Network,
-    stage: &Stage,
+    stage: Stage,
 ) -> Result<Vec<Case>, Fault> {
     let purl = &consumer.published.purl;
     let forged = forgery::forge(file)?;
@@ -194,12 +195,11 @@ struct Consumer {
 }
 
 impl Consumer {
-    async fn look_up(plan: &Plan, stage: &Stage) -> Result<Self, Fault> {
+    async fn look_up(plan: &Plan, stage: Stage) -> Result<Self, Fault> {
         let workshop = Workshop::new(&Directories::of_user()?.cache);
         stage.act(&format!("{}, as the archive names it today", plan.artifact));
         let (reference, place) = (plan.artifact.clone(), workshop.clone());
-        let found =
-            tokio::task::spawn_blocking(move || setup::look_up(&reference, &place, &[]));
+        let found = tokio::task::spawn_blocking(move || setup::look_up(&reference, &place, &[]));
         let release = found.await.map_err(|error| Fault::new("the look-up ended", error))??;
         let Some(published) = release.published().first().cloned() else {
             return Err(Fault::text(format!("{} publishes nothing", release.source())));

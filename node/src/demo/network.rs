@@ -1,21 +1,19 @@
 //! The operators of the demonstration: one node process each, on loopback.
+#![expect(clippy::disallowed_methods, reason = "the demonstration has patience")]
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use reattest_attestation::{Bundle, Purl, SecretKey, Sign, Verdict};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use reattest_attestation::{Bundle, Purl, Sign, Verdict};
 use tokio::sync::mpsc;
 
+use super::operator::{Operator, reattest};
 use super::stage::Stage;
 use super::{OperatorOutcome, Plan, evidence_question};
 use crate::clock;
-use crate::config::{Archive, Config, Role};
 use crate::fault::Fault;
 use crate::setup;
-use crate::shell::control::{self, Answer, Ask};
+use crate::shell::control::{Answer, Ask};
 use crate::shell::report::{Report, progress_line};
 use crate::store::index::Selector;
 
@@ -24,15 +22,7 @@ const NAMES: [&str; 9] =
     ["alder", "birch", "cedar", "dogwood", "elm", "fir", "gorse", "hazel", "ivy"];
 
 /// How long a first run may take: an environment is fetched and made in it.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
-
-struct Operator {
-    name: &'static str,
-    key: SecretKey,
-    config: Config,
-    config_file: PathBuf,
-    process: Option<Child>,
-}
+const PATIENCE: Duration = Duration::from_mins(30);
 
 /// All nodes of the demonstration.
 pub(super) struct Network {
@@ -57,9 +47,10 @@ impl Network {
         Ok(Self { operators, policy, reports, reporter })
     }
 
-    pub(super) fn introduce(&self, stage: &Stage) {
+    pub(super) fn introduce(&self, stage: Stage) {
         for operator in &self.operators {
-            let lies = if operator.config.lies { "  (its node will sign false outcomes)" } else { "" };
+            let lies =
+                if operator.config.lies { "  (its node will sign false outcomes)" } else { "" };
             let key = operator.key.public_key().fingerprint();
             stage.says(operator.name, &format!("offline key {key}{lies}"));
         }
@@ -104,7 +95,11 @@ impl Network {
     }
 
     /// Tells what the nodes say until every one of them holds every outcome.
-    pub(super) async fn wait_for_outcomes(&mut self, stage: &Stage, purl: &Purl) -> Result<(), Fault> {
+    pub(super) async fn wait_for_outcomes(
+        &mut self,
+        stage: Stage,
+        purl: &Purl,
+    ) -> Result<(), Fault> {
         let deadline = Instant::now() + PATIENCE;
         let selector = Selector::Package(purl.clone());
         let mut attested = 0;
@@ -194,97 +189,10 @@ impl Network {
             .find(|operator| operator.name == name)
             .and_then(|operator| std::fs::read_to_string(operator.log()).ok())
             .unwrap_or_default();
-        let last = log.lines().rev().find(|line| line.contains("error")).unwrap_or("without a word");
+        let last =
+            log.lines().rev().find(|line| line.contains("error")).unwrap_or("without a word");
         Fault::text(format!("the node of {name} ended: {last}"))
     }
-}
-
-impl Operator {
-    fn set_up(name: &'static str, home: &Path, policy: &Path, lies: bool) -> Result<Self, Fault> {
-        let directory = home.join(name);
-        let (key, rebuilder) = (setup::new_key()?, setup::new_key()?);
-        let certificate = setup::certify(&key, rebuilder.public_key())?;
-        let key_file = directory.join("keys/rebuilder.key");
-        let certificate_file = directory.join("keys/certificate.json");
-        setup::write_key(&key_file, &rebuilder, "rebuilder")?;
-        setup::write_new(&certificate_file, certificate.as_bytes(), 0o644)?;
-        let network = "demo".parse().map_err(|error| Fault::text(format!("{error}")))?;
-        let config = Config {
-            network,
-            roles: vec![Role::Rebuild, Role::Consume],
-            data: directory.clone(),
-            policy: policy.to_owned(),
-            listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
-            peers: Vec::new(),
-            key: Some(key_file),
-            certificate: Some(certificate_file),
-            archive: Archive::default(),
-            lies,
-        };
-        let config_file = directory.join("config.toml");
-        Ok(Self { name, key, config, config_file, process: None })
-    }
-
-    fn log(&self) -> PathBuf {
-        self.config.data.join("node.log")
-    }
-
-    fn start(
-        &mut self,
-        reporter: mpsc::Sender<(&'static str, Option<Report>)>,
-    ) -> Result<(), Fault> {
-        let fail = |error: std::io::Error| Fault::new(format!("the node of {} did not start", self.name), error);
-        let text = toml::to_string(&self.config)
-            .map_err(|error| Fault::new(self.config_file.display().to_string(), error))?;
-        setup::write_new(&self.config_file, text.as_bytes(), 0o644)?;
-        let log = std::fs::File::create(self.log()).map_err(fail)?;
-        let mut process = reattest()?
-            .arg("--config")
-            .arg(&self.config_file)
-            .args(["node", "--json", "--die-with-parent"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::from(log))
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(fail)?;
-        let name = self.name;
-        if let Some(stdout) = process.stdout.take() {
-            tokio::spawn(async move {
-                let mut lines = BufReader::new(stdout).lines();
-                while let Ok(Some(line)) = lines.next_line().await {
-                    let Ok(report) = serde_json::from_str(&line) else { continue };
-                    if reporter.send((name, Some(report))).await.is_err() {
-                        return;
-                    }
-                }
-                // Nobody waits for the end of a demonstration that is over.
-                let _over = reporter.send((name, None)).await;
-            });
-        }
-        self.process = Some(process);
-        Ok(())
-    }
-
-    fn ask(&self, question: &Ask) -> Result<Answer, Fault> {
-        control::ask(&self.config.socket(), question)?
-            .ok_or_else(|| Fault::text(format!("the node of {} does not answer", self.name)))
-    }
-
-    fn terminate(&self) {
-        let id = self.process.as_ref().and_then(Child::id);
-        let pid = id.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
-            let _already_ended = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-    }
-}
-
-/// This very program, for processes of the demonstration.
-fn reattest() -> Result<Command, Fault> {
-    let program = std::env::current_exe()
-        .map_err(|error| Fault::new("this program does not find itself", error))?;
-    Ok(Command::new(program))
 }
 
 /// Waits until a node can be reached.
@@ -330,7 +238,9 @@ fn spoken(report: &Report) -> Option<String> {
             };
             counts.then(|| progress_line(progress))
         }
-        Report::Attested { .. } | Report::Grew { .. } | Report::Forked { .. } => Some(report.line()),
+        Report::Attested { .. } | Report::Grew { .. } | Report::Forked { .. } => {
+            Some(report.line())
+        }
         _ => None,
     }
 }
@@ -340,25 +250,25 @@ fn majority(of: usize) -> usize {
     of / 2 + 1
 }
 
+/// The consumer's policy, with the reason of each part.
 fn policy_text(operators: &[Operator], archive: &[String]) -> String {
-    let mut text = format!(
+    let need = majority(operators.len());
+    let year = clock::now().year().saturating_add(1);
+    let names: Vec<&str> = operators.iter().map(|operator| operator.name).collect();
+    let tables: Vec<String> = operators
+        .iter()
+        .map(|operator| {
+            let key = operator.key.public_key().to_string();
+            format!("[[operator]]\nname = {:?}\nkey = {key:?}\n\n", operator.name)
+        })
+        .collect();
+    format!(
         "# Whom this consumer believes: these operators, {need} of whom must agree, on packages whose\n\
          # release and sources the Debian archive's own keys bind together.\n\
-         version = 1\n\
-         network = \"demo\"\n\
-         expires = {year}-12-31T00:00:00Z\n\n",
-        need = majority(operators.len()),
-        year = clock::now().year().saturating_add(1),
-    );
-    for operator in operators {
-        let key = operator.key.public_key().to_string();
-        text.push_str(&format!("[[operator]]\nname = {:?}\nkey = {key:?}\n\n", operator.name));
-    }
-    let names: Vec<&str> = operators.iter().map(|operator| operator.name).collect();
-    text.push_str(&format!(
-        "[[authority]]\npurl = \"pkg:deb/debian/*\"\nopenpgp = {archive:?}\n\n\
-         [quorum]\nneed = {}\nof = {names:?}\n",
-        majority(operators.len())
-    ));
-    text
+         version = 1\nnetwork = \"demo\"\nexpires = {year}-12-31T00:00:00Z\n\n\
+         {operators}\
+         [[authority]]\npurl = \"pkg:deb/debian/*\"\nopenpgp = {archive:?}\n\n\
+         [quorum]\nneed = {need}\nof = {names:?}\n",
+        operators = tables.concat(),
+    )
 }

@@ -87,7 +87,9 @@ impl Core {
         document: Option<Vec<u8>>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(digest) = self.documents.asked_by(from, request) else { return };
+        let Some(digest) = self.documents.asked_by(from, request) else {
+            return;
+        };
         // A peer that does not have it is no liar; another is asked at the next tick.
         let Some(document) = document else { return };
         if document.len() > DOCUMENT_BYTES || Digest::of(&document) != digest {

@@ -1,7 +1,7 @@
 //! What the shell tells the core, and what the core asks the shell to do.
 
+use reattest_attestation::Purl;
 use reattest_attestation::log::{Frontier, Origin};
-use reattest_attestation::{Purl};
 
 use super::heads::CheckedHead;
 use super::message::{Head, Request, Response};
@@ -71,7 +71,7 @@ pub enum Event {
     /// The signer published a new head of the own log, which is on disk already.
     OwnHead {
         /// The head.
-        head: CheckedHead,
+        head: Box<CheckedHead>,
         /// The frontier under it.
         frontier: Frontier,
         /// The entries that it adds.
@@ -89,7 +89,7 @@ pub enum Event {
 }
 
 /// How a job ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuildEnd {
     /// An outcome was signed and logged, whatever it was.
     Attested,

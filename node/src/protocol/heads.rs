@@ -23,8 +23,7 @@ impl CheckedHead {
     /// Checks a head: the certificate by its operator, the operator by the policy, the checkpoint
     /// by the certified key, the origin by the network and the key.
     pub fn check(identity: &Identity, head: Head, now: Timestamp) -> Result<Self, Refusal> {
-        let envelope =
-            Envelope::parse(&head.certificate).map_err(|_| Refusal::BadCertificate)?;
+        let envelope = Envelope::parse(&head.certificate).map_err(|_| Refusal::BadCertificate)?;
         let certified = Certificate::verify(&envelope).map_err(|_| Refusal::BadCertificate)?;
         let certificate = certified.certificate();
         if !identity.operators.contains(&certificate.operator) {
@@ -223,11 +222,14 @@ impl Core {
     }
 
     /// A head as bytes from anywhere, for the shell's start.
-    pub fn check_head(identity: &Identity, certificate: &[u8], checkpoint: &[u8], now: Timestamp) -> Result<CheckedHead, Refusal> {
-        let head = Head {
-            certificate: ByteBuf::from(certificate),
-            checkpoint: ByteBuf::from(checkpoint),
-        };
+    pub fn check_head(
+        identity: &Identity,
+        certificate: &[u8],
+        checkpoint: &[u8],
+        now: Timestamp,
+    ) -> Result<CheckedHead, Refusal> {
+        let head =
+            Head { certificate: ByteBuf::from(certificate), checkpoint: ByteBuf::from(checkpoint) };
         CheckedHead::check(identity, head, now)
     }
 }

@@ -14,7 +14,7 @@ mod sync;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reattest_attestation::log::{Origin};
+use reattest_attestation::log::Origin;
 use reattest_attestation::{Digest, NetworkId, PublicKey, Timestamp};
 
 pub use event::{BuildEnd, Effect, Event, Judgement, Notice, Recovered};
@@ -23,9 +23,9 @@ pub use message::{Gossip, Head, Request, Response};
 pub use peers::{MessageId, Peer, RequestId, Ticket};
 pub use refusal::Refusal;
 
-use peers::Peers;
 use crate::entry::claim_of;
 use documents::Documents;
+use peers::Peers;
 use schedule::Schedule;
 
 /// What does not change while a node runs.
@@ -88,7 +88,7 @@ impl Core {
             Event::Stored { origin } => self.stored(&origin, now, &mut effects),
             Event::NotStored { origin } => self.not_stored(&origin),
             Event::OwnHead { head, frontier, entries } => {
-                self.own_head(head, frontier, &entries, now, &mut effects);
+                self.own_head(*head, frontier, &entries, now, &mut effects);
             }
             Event::BuildEnded { job, end } => self.build_ended(job, end, now, &mut effects),
             Event::Tick => self.tick(now, &mut effects),
@@ -111,7 +111,9 @@ impl Core {
     fn learn_entries(&mut self, key: PublicKey, entries: &[Vec<u8>]) {
         for entry in entries {
             // An entry that does not verify is evidence against its key; nothing is learned from it.
-            let Some(claim) = claim_of(&key, entry) else { continue };
+            let Some(claim) = claim_of(&key, entry) else {
+                continue;
+            };
             self.documents.want(&claim);
             self.schedule.learn(&self.identity, key, &claim);
         }

@@ -57,7 +57,9 @@ impl Peers {
     /// Writes a refusal down; a peer beyond the limit is dropped.
     pub(super) fn refuse(&mut self, peer: &Peer, refusal: Refusal, effects: &mut Vec<Effect>) {
         effects.push(Effect::Notice(Notice::Refused { peer: peer.clone(), refusal }));
-        let Some(standing) = self.connected.get_mut(peer) else { return };
+        let Some(standing) = self.connected.get_mut(peer) else {
+            return;
+        };
         standing.penalty = standing.penalty.saturating_add(refusal.penalty());
         if standing.penalty >= PENALTY_LIMIT {
             effects.push(Effect::Drop(peer.clone()));
@@ -111,12 +113,7 @@ impl Core {
         }
     }
 
-    pub(super) fn asked(
-        &mut self,
-        ticket: Ticket,
-        request: Request,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn asked(&mut self, ticket: Ticket, request: Request, effects: &mut Vec<Effect>) {
         match request {
             Request::Heads => {
                 let heads = self.heads().take(HEADS_PER_RESPONSE).collect();
@@ -164,4 +161,3 @@ impl Core {
         }
     }
 }
-

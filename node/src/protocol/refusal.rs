@@ -35,8 +35,11 @@ impl Refusal {
     pub fn penalty(self) -> u32 {
         match self {
             // Nobody who speaks the protocol sends these.
-            Self::Malformed | Self::BadCertificate | Self::BadCheckpoint => 50,
-            Self::WrongEntries | Self::Unasked => 50,
+            Self::Malformed
+            | Self::BadCertificate
+            | Self::BadCheckpoint
+            | Self::WrongEntries
+            | Self::Unasked => 50,
             // A slow or restarted peer may do this once or twice.
             Self::Withheld => 10,
             // The peer carries what others signed: it is not its fault.

@@ -56,20 +56,23 @@ impl Schedule {
         let (purl, state) = self.releases.iter_mut().find(|(_, state)| {
             matches!(state, State::Queued { not_before, .. } if not_before.is_none_or(|at| at <= now))
         })?;
-        let State::Queued { attempts, .. } = *state else { return None };
+        let State::Queued { attempts, .. } = *state else {
+            return None;
+        };
         self.next_job = self.next_job.wrapping_add(1);
         *state = State::Running { job: self.next_job, attempts: attempts.saturating_add(1) };
         Some((self.next_job, purl.clone()))
     }
 
     /// Ends a job; the release that is given up by it.
-    fn end(&mut self, job: u64, end: &BuildEnd, now: Timestamp) -> Option<Purl> {
-        let (purl, state) = self
-            .releases
-            .iter_mut()
-            .find(|(_, state)| matches!(state, State::Running { job: running, .. } if *running == job))?;
-        let State::Running { attempts, .. } = *state else { return None };
-        let again = *end == BuildEnd::Fault && attempts < BUILD_ATTEMPTS;
+    fn end(&mut self, job: u64, end: BuildEnd, now: Timestamp) -> Option<Purl> {
+        let (purl, state) = self.releases.iter_mut().find(
+            |(_, state)| matches!(state, State::Running { job: running, .. } if *running == job),
+        )?;
+        let State::Running { attempts, .. } = *state else {
+            return None;
+        };
+        let again = end == BuildEnd::Fault && attempts < BUILD_ATTEMPTS;
         *state = if again {
             let wait = BUILD_RETRY_SECONDS.saturating_mul(i64::from(attempts));
             let not_before = Some(Timestamp::from_unix(now.as_unix().saturating_add(wait)));
@@ -77,7 +80,7 @@ impl Schedule {
         } else {
             State::Ended
         };
-        (!again && *end != BuildEnd::Attested).then(|| purl.clone())
+        (!again && end != BuildEnd::Attested).then(|| purl.clone())
     }
 }
 
@@ -95,7 +98,7 @@ impl Core {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(purl) = self.schedule.end(job, &end, now) {
+        if let Some(purl) = self.schedule.end(job, end, now) {
             effects.push(Effect::Notice(Notice::GaveUp { purl }));
         }
         self.start_builds(now, effects);

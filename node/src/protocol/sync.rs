@@ -1,8 +1,8 @@
 //! Log replication: entries are pulled by range and believed only when they lead to a signed head.
 
+use reattest_attestation::Timestamp;
+use reattest_attestation::log::Origin;
 use reattest_attestation::log::{Frontier, leaf_hash};
-use reattest_attestation::log::{Origin};
-use reattest_attestation::{Timestamp};
 use serde_bytes::ByteBuf;
 
 use super::Core;
@@ -66,11 +66,15 @@ pub(super) fn is_due(at: Timestamp, seconds: i64, now: Timestamp) -> bool {
 impl Core {
     /// Begins to pull a log towards the newest head seen, where nothing is under way.
     pub(super) fn pull(&mut self, origin: &Origin, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some(log) = self.logs.get_mut(origin) else { return };
+        let Some(log) = self.logs.get_mut(origin) else {
+            return;
+        };
         if log.pull.is_some() || log.is_forked() {
             return;
         }
-        let Some((target, providers)) = &log.wanted else { return };
+        let Some((target, providers)) = &log.wanted else {
+            return;
+        };
         let peers = &self.peers;
         let Some(peer) = providers.iter().find(|peer| peers.is_connected(peer)).cloned() else {
             // Whoever connects next is asked for its heads, and this begins again.
@@ -124,7 +128,9 @@ impl Core {
 
     /// What was pulled is on disk.
     pub(super) fn stored(&mut self, origin: &Origin, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some(log) = self.logs.get_mut(origin) else { return };
+        let Some(log) = self.logs.get_mut(origin) else {
+            return;
+        };
         let Some(pull) = log.pull.take() else { return };
         let from = log.size();
         let size = pull.target.size();
@@ -175,7 +181,9 @@ impl Core {
             .iter()
             .filter_map(|(origin, log)| {
                 let pull = log.pull.as_ref()?;
-                let Waiting::ForPeer { since, .. } = pull.state else { return None };
+                let Waiting::ForPeer { since, .. } = pull.state else {
+                    return None;
+                };
                 is_due(since, REQUEST_SECONDS, now).then(|| (origin.clone(), pull.peer.clone()))
             })
             .collect();
@@ -198,14 +206,10 @@ impl Core {
     }
 
     /// Stops asking `peer` for a log, and asks another that showed its newest head.
-    fn give_up(
-        &mut self,
-        origin: &Origin,
-        peer: &Peer,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(log) = self.logs.get_mut(origin) else { return };
+    fn give_up(&mut self, origin: &Origin, peer: &Peer, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(log) = self.logs.get_mut(origin) else {
+            return;
+        };
         if let Some((_, providers)) = &mut log.wanted {
             providers.retain(|provider| provider != peer);
         }

@@ -1,4 +1,8 @@
 //! The control socket: how commands of the same user speak to a running node.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the shell runs one task for each command that asks"
+)]
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -103,7 +107,10 @@ pub(super) fn listen(path: &Path, calls: mpsc::Sender<Call>) -> Result<(), Fault
     Ok(())
 }
 
-async fn serve(mut stream: tokio::net::UnixStream, calls: mpsc::Sender<Call>) -> std::io::Result<()> {
+async fn serve(
+    mut stream: tokio::net::UnixStream,
+    calls: mpsc::Sender<Call>,
+) -> std::io::Result<()> {
     let length = usize::try_from(stream.read_u32().await?).unwrap_or(usize::MAX);
     if length > CONTROL_BYTES {
         return Ok(());

@@ -3,8 +3,13 @@
 pub mod control;
 pub mod report;
 pub mod roles;
+mod start;
 mod node;
+mod conversation;
 mod own_log;
+mod notices;
 mod transport;
+mod behaviour;
+mod stream;
 
 pub use node::run;

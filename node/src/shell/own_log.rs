@@ -28,7 +28,8 @@ impl OwnLog {
         let FromSigner::Hello { key, certificate, origin, size, checkpoint } = hello else {
             return Err(Fault::text("the signer did not begin with whose log it keeps"));
         };
-        let malformed = |what: &str| Fault::text(format!("the signer introduced itself with {what}"));
+        let malformed =
+            |what: &str| Fault::text(format!("the signer introduced itself with {what}"));
         let origin: Origin = origin.parse().map_err(|_| malformed("no origin of a log"))?;
         let envelope = Envelope::parse(&certificate).map_err(|_| malformed("no certificate"))?;
         let certified = Certificate::verify(&envelope).map_err(|_| malformed("no certificate"))?;
@@ -48,7 +49,12 @@ impl OwnLog {
     }
 
     /// Stores an entry; the size to acknowledge.
-    pub(super) fn store(&self, store: &mut Store, index: u64, envelope: &[u8]) -> Result<u64, Fault> {
+    pub(super) fn store(
+        &self,
+        store: &mut Store,
+        index: u64,
+        envelope: &[u8],
+    ) -> Result<u64, Fault> {
         let log = store.log_mut(&self.origin)?;
         log.append(index, &[envelope])?;
         Ok(index.saturating_add(1))
@@ -70,7 +76,7 @@ impl OwnLog {
         let (frontier, size) = (log.frontier(head.size())?, head.size());
         let entries = log.read(self.told, size, usize::MAX)?;
         self.told = size;
-        Ok(Event::OwnHead { head, frontier, entries })
+        Ok(Event::OwnHead { head: Box::new(head), frontier, entries })
     }
 }
 

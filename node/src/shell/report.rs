@@ -65,7 +65,7 @@ impl Report {
             Self::Attested { index } => format!("outcome signed and logged as entry {index}"),
             Self::Fault { why } => format!("no outcome: {why}"),
             Self::Grew { operator, size, said } => {
-                format!("log of {operator} has {size} entries; new: {}", said.join("; "))
+                format!("log of {operator}, entry {}: {}", size.saturating_sub(1), said.join("; "))
             }
             Self::Forked { operator } => {
                 format!("{operator} SIGNED TWO HISTORIES; its votes stop counting")
@@ -100,9 +100,13 @@ pub fn progress_line(progress: &Progress) -> String {
             format!("environment: installing {packages} packages, inside the sandbox")
         }
         Progress::EnvironmentReady { cached: true, .. } => "environment: at hand".to_owned(),
-        Progress::EnvironmentReady { seconds, .. } => format!("environment: made in {seconds:.1} s"),
+        Progress::EnvironmentReady { seconds, .. } => {
+            format!("environment: made in {seconds:.1} s")
+        }
         Progress::Building { run: 1 } => "building, in a sandbox without network".to_owned(),
-        Progress::Building { .. } => "it differs: building once more, afresh, before saying so".to_owned(),
+        Progress::Building { .. } => {
+            "it differs: building once more, afresh, before saying so".to_owned()
+        }
         Progress::Built { seconds, succeeded: true, .. } => format!("built in {seconds:.1} s"),
         Progress::Built { seconds, .. } => format!("the build failed after {seconds:.1} s"),
         Progress::Compared { purl, outcome, .. } => format!("{purl}: {outcome}"),

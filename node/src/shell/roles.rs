@@ -1,4 +1,5 @@
 //! Starts the signer and the builder: separate processes whose links the node never holds whole.
+#![expect(clippy::disallowed_methods, reason = "the shell has threads and patience")]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

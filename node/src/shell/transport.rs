@@ -3,36 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
-use libp2p::connection_limits::{self, ConnectionLimits};
-use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageAuthenticity, TopicScoreParams};
+use futures::StreamExt;
+use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance};
 use libp2p::identity::Keypair;
-use libp2p::request_response::{self, OutboundRequestId, ProtocolSupport, ResponseChannel};
-use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identify, noise, ping, tcp, yamux};
-use reattest_attestation::{Digest, NetworkId};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use libp2p::request_response::{self, OutboundRequestId, ResponseChannel};
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, PeerId, Swarm, noise, tcp, yamux};
+use reattest_attestation::NetworkId;
 
-use crate::codec;
+use super::behaviour::{Behaviour, BehaviourEvent, behaviour};
 use crate::fault::Fault;
-use crate::limits::{GOSSIP_BYTES, PEERS, REQUEST_BYTES, REQUEST_SECONDS, RESPONSE_BYTES};
 use crate::protocol::message::VERSION;
 use crate::protocol::{Event, Judgement, MessageId, Peer, Request, RequestId, Response, Ticket};
-
-#[derive(NetworkBehaviour)]
-struct Behaviour {
-    limits: connection_limits::Behaviour,
-    gossip: gossipsub::Behaviour,
-    logs: request_response::Behaviour<LogCodec>,
-    identify: identify::Behaviour,
-    ping: ping::Behaviour,
-}
 
 /// What the swarm has to say.
 pub(super) enum News {
     /// For the protocol core.
-    Event(Event),
+    Event(Box<Event>),
     /// This node can be reached here.
     Listening(Multiaddr),
 }
@@ -56,13 +43,15 @@ impl Transport {
         let name = format!("/reattest/{network}/{VERSION}");
         let swarm = libp2p::SwarmBuilder::with_existing_identity(keys)
             .with_tokio()
-            .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+            .with_tcp(
+                tcp::Config::default().nodelay(true),
+                noise::Config::new,
+                yamux::Config::default,
+            )
             .map_err(|error| fail(error.to_string()))?
             .with_behaviour(|keys| behaviour(keys, &behaviour_topic, &name))
             .map_err(|error| fail(error.to_string()))?
-            .with_swarm_config(|config| {
-                config.with_idle_connection_timeout(Duration::from_secs(300))
-            })
+            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_mins(5)))
             .build();
         Ok(Self {
             swarm,
@@ -80,10 +69,20 @@ impl Transport {
 
     pub(super) fn listen(&mut self, address: &str) -> Result<(), Fault> {
         let parsed: Multiaddr = address.parse().map_err(|error| {
-            Fault::new(format!("`listen` has {address:?}, needed a multiaddr such as /ip4/127.0.0.1/tcp/4101"), format!("{error}"))
+            Fault::new(
+                format!(
+                    "`listen` has {address:?}, needed a multiaddr such as /ip4/127.0.0.1/tcp/4101"
+                ),
+                format!("{error}"),
+            )
         })?;
         self.swarm.listen_on(parsed).map(drop).map_err(|error| {
-            Fault::new(format!("cannot listen at {address}; is the port in use? choose another, or 0 for any"), error.to_string())
+            Fault::new(
+                format!(
+                    "cannot listen at {address}; is the port in use? choose another, or 0 for any"
+                ),
+                error.to_string(),
+            )
         })
     }
 
@@ -118,7 +117,7 @@ impl Transport {
         }
     }
 
-    pub(super) fn judge(&mut self, id: MessageId, from: &Peer, judgement: Judgement) {
+    pub(super) fn judge(&mut self, id: &MessageId, from: &Peer, judgement: Judgement) {
         let Ok(from) = from.0.parse() else { return };
         let acceptance = match judgement {
             Judgement::Accept => MessageAcceptance::Accept,
@@ -165,10 +164,11 @@ impl Transport {
                 if endpoint.is_dialer() {
                     self.found(endpoint.get_remote_address(), peer_id);
                 }
-                (num_established.get() == 1).then(|| News::Event(Event::Connected(name(peer_id))))
+                (num_established.get() == 1)
+                    .then(|| News::Event(Box::new(Event::Connected(name(peer_id)))))
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
-                Some(News::Event(Event::Disconnected(name(peer_id))))
+                Some(News::Event(Box::new(Event::Disconnected(name(peer_id)))))
             }
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => gossiped(event),
             SwarmEvent::Behaviour(BehaviourEvent::Logs(event)) => self.request_response(event),
@@ -196,17 +196,21 @@ impl Transport {
                     self.next_ticket = self.next_ticket.wrapping_add(1);
                     let ticket = Ticket(self.next_ticket);
                     self.tickets.insert(ticket, channel);
-                    Some(News::Event(Event::Asked { ticket, request }))
+                    Some(News::Event(Box::new(Event::Asked { ticket, request })))
                 }
                 request_response::Message::Response { request_id, response } => {
                     let request = self.asked.remove(&request_id)?;
-                    Some(News::Event(Event::Answered { from: name(peer), request, response }))
+                    Some(News::Event(Box::new(Event::Answered {
+                        from: name(peer),
+                        request,
+                        response,
+                    })))
                 }
             },
             request_response::Event::OutboundFailure { peer, request_id, error, .. } => {
                 tracing::debug!(%peer, %error, "no answer");
                 let request = self.asked.remove(&request_id)?;
-                Some(News::Event(Event::Unanswered { from: name(peer), request }))
+                Some(News::Event(Box::new(Event::Unanswered { from: name(peer), request })))
             }
             _ => None,
         }
@@ -217,133 +221,13 @@ fn gossiped(event: gossipsub::Event) -> Option<News> {
     let gossipsub::Event::Message { propagation_source, message_id, message } = event else {
         return None;
     };
-    Some(News::Event(Event::Gossiped {
+    Some(News::Event(Box::new(Event::Gossiped {
         from: name(propagation_source),
         id: MessageId(message_id.0),
         bytes: message.data,
-    }))
+    })))
 }
 
 fn name(peer: PeerId) -> Peer {
     Peer(peer.to_string())
-}
-
-type Failed = Box<dyn std::error::Error + Send + Sync>;
-
-fn behaviour(keys: &Keypair, topic: &IdentTopic, name: &str) -> Result<Behaviour, Failed> {
-    let config = gossipsub::ConfigBuilder::default()
-        .validation_mode(gossipsub::ValidationMode::Anonymous)
-        .validate_messages()
-        // The same head is the same message, whoever sends it.
-        .message_id_fn(|message| gossipsub::MessageId::new(Digest::of(&message.data).as_bytes()))
-        .max_transmit_size(GOSSIP_BYTES)
-        .build()?;
-    // A head carries the signature that counts; the name of the peer that sent it first adds nothing.
-    let mut gossip = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config)?;
-    gossip.with_peer_score(peer_score(topic), gossipsub::PeerScoreThresholds::default())?;
-    gossip.subscribe(topic)?;
-    let protocol = StreamProtocol::try_from_owned(name.to_owned())?;
-    let timeout = Duration::from_secs(u64::try_from(REQUEST_SECONDS)?);
-    let limits = ConnectionLimits::default()
-        .with_max_established(Some(u32::try_from(PEERS)?))
-        .with_max_established_per_peer(Some(2))
-        .with_max_pending_incoming(Some(32));
-    Ok(Behaviour {
-        limits: connection_limits::Behaviour::new(limits),
-        gossip,
-        logs: request_response::Behaviour::new(
-            [(protocol, ProtocolSupport::Full)],
-            request_response::Config::default()
-                .with_request_timeout(timeout)
-                .with_max_concurrent_streams(32),
-        ),
-        identify: identify::Behaviour::new(identify::Config::new(name.to_owned(), keys.public())),
-        ping: ping::Behaviour::default(),
-    })
-}
-
-/// Scores that let only one thing count: messages that were rejected. The defaults score no topic
-/// at all, and default topic parameters reward a bad peer more than they punish it.
-fn peer_score(topic: &IdentTopic) -> gossipsub::PeerScoreParams {
-    let rejected = TopicScoreParams {
-        topic_weight: 1.0,
-        time_in_mesh_weight: 0.0,
-        first_message_deliveries_weight: 0.0,
-        mesh_message_deliveries_weight: 0.0,
-        mesh_failure_penalty_weight: 0.0,
-        // Squared: one costs 10, three cost 90 and pass the graylist threshold of the defaults.
-        invalid_message_deliveries_weight: -10.0,
-        invalid_message_deliveries_decay: 0.99,
-        ..TopicScoreParams::default()
-    };
-    gossipsub::PeerScoreParams {
-        topics: [(topic.hash(), rejected)].into(),
-        // Several nodes of one machine or one network share an address.
-        ip_colocation_factor_weight: 0.0,
-        ..gossipsub::PeerScoreParams::default()
-    }
-}
-
-/// bincode on a stream: one message, then its end.
-#[derive(Debug, Clone, Copy, Default)]
-struct LogCodec;
-
-async fn read<const LIMIT: usize, T, I>(io: &mut I) -> std::io::Result<T>
-where
-    T: Serialize + DeserializeOwned,
-    I: AsyncRead + Unpin + Send,
-{
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells "too long" from "just as long as allowed".
-    io.take(LIMIT.saturating_add(1) as u64).read_to_end(&mut bytes).await?;
-    codec::decode::<LIMIT, T>(&bytes).map_err(std::io::Error::other)
-}
-
-async fn write<T: Serialize, I: AsyncWrite + Unpin + Send>(io: &mut I, value: T) -> std::io::Result<()> {
-    let bytes = codec::encode(&value).map_err(std::io::Error::other)?;
-    io.write_all(&bytes).await
-}
-
-impl request_response::Codec for LogCodec {
-    type Protocol = StreamProtocol;
-    type Request = Request;
-    type Response = Response;
-
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> std::io::Result<Request>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        read::<REQUEST_BYTES, _, _>(io).await
-    }
-
-    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> std::io::Result<Response>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        read::<RESPONSE_BYTES, _, _>(io).await
-    }
-
-    async fn write_request<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        request: Request,
-    ) -> std::io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        write(io, request).await
-    }
-
-    async fn write_response<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        response: Response,
-    ) -> std::io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        write(io, response).await
-    }
 }

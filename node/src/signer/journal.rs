@@ -8,8 +8,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use reattest_attestation::Digest;
 use reattest_attestation::log::{Frontier, Origin};
-use reattest_attestation::{Digest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;

@@ -3,6 +3,7 @@
 //! It speaks with the node (entries, heads, announcements) and with the builder (sealed results).
 //! It hashes the produced files itself and composes the statement itself; nobody hands it bytes to
 //! sign.
+#![expect(clippy::disallowed_methods, reason = "two links need a thread each")]
 
 pub mod messages;
 mod custody;
@@ -216,6 +217,8 @@ impl Signer {
                 other => self.deferred.push_back(other),
             }
         }
-        Err(Fault::text("the node ended before the entry was on its disk; it is logged at the next start"))
+        Err(Fault::text(
+            "the node ended before the entry was on its disk; it is logged at the next start",
+        ))
     }
 }

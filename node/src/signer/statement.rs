@@ -61,7 +61,9 @@ fn hash_sealed(file: OwnedFd) -> Result<Digest, Fault> {
     let seals = fcntl_get_seals(&file)
         .map_err(|error| Fault::new("the builder sent a file that cannot be sealed", error))?;
     if !seals.contains(SEALS) {
-        return Err(Fault::text("the builder sent a file that can still change; it must be sealed"));
+        return Err(Fault::text(
+            "the builder sent a file that can still change; it must be sealed",
+        ));
     }
     let mut digester = Digester::new();
     let mut reader = File::from(file).take(OUTPUT_BYTES.saturating_add(1));
@@ -71,7 +73,9 @@ fn hash_sealed(file: OwnedFd) -> Result<Digest, Fault> {
         let read = reader
             .read(&mut buffer)
             .map_err(|error| Fault::new("a produced file cannot be read", error))?;
-        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
         digester.update(bytes);
         length = length.saturating_add(read as u64);
     }

@@ -9,7 +9,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use reattest_attestation::log::{Origin};
+use reattest_attestation::log::Origin;
 use reattest_attestation::{ArtifactOutcome, Claim, Digest, PublicKey, Purl};
 
 use super::{LogError, Store};
@@ -172,7 +172,9 @@ impl Index for SledIndex {
 
     fn indexed(&self, origin: &Origin) -> u64 {
         let value = self.database.get(size_key(origin)).ok().flatten();
-        value.and_then(|bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?))).unwrap_or(0)
+        value
+            .and_then(|bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?)))
+            .unwrap_or(0)
     }
 
     fn set_indexed(&mut self, origin: &Origin, size: u64) {

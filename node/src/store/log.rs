@@ -1,78 +1,21 @@
 //! One log on disk: immutable full tiles, one tail that grows, and the newest checkpoint.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use reattest_attestation::log::{Frontier, Origin, SignedCheckpoint};
-use reattest_attestation::{Certificate, Digest, Envelope, PublicKey};
 use reattest_attestation::limits::ENTRIES_PER_TILE;
 use reattest_attestation::log::leaf_hash;
 use reattest_attestation::log::tiles::{decode_entries, encode_entry, entries_path, tile_path};
+use reattest_attestation::log::{Frontier, Origin, SignedCheckpoint};
+use reattest_attestation::{Certificate, Digest, Envelope, PublicKey};
 
 use super::durable;
+use super::error::LogError;
 use super::tiles::Edge;
 
 /// Entries of a full tile, as a length.
 const TILE: usize = ENTRIES_PER_TILE as usize;
-
-/// Why a log cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// The operating system refused.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// What it said.
-        source: io::Error,
-    },
-    /// Bytes on disk that this node did not write.
-    #[error(
-        "{path} is damaged: {what}; move the directory away, and the log is fetched again from peers",
-        path = path.display()
-    )]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// An entry at a place where another one already is.
-    #[error("log {origin} holds another entry at {index} than the one to be stored there")]
-    Conflict {
-        /// Which log.
-        origin: Origin,
-        /// Where.
-        index: u64,
-    },
-    /// Entries that leave a gap.
-    #[error("log {origin} has {size} entries, and was given entry {index}")]
-    Gap {
-        /// Which log.
-        origin: Origin,
-        /// Entries it has.
-        size: u64,
-        /// The entry it was given.
-        index: u64,
-    },
-    /// Longer than an entry may be.
-    #[error("an entry of {0} bytes, where 65,535 are allowed")]
-    TooLong(usize),
-    /// A log that was asked for and does not exist.
-    #[error("log {0} is not here")]
-    Unknown(Origin),
-}
-
-impl LogError {
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
-    }
-
-    fn damaged(path: &Path, what: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), what: what.into() }
-    }
-}
 
 /// One log.
 #[derive(Debug)]
@@ -137,7 +80,9 @@ impl Log {
     }
 
     fn load_tail(&mut self) -> Result<Option<u64>, LogError> {
-        let Some(bytes) = read(&self.tail_path())? else { return Ok(None) };
+        let Some(bytes) = read(&self.tail_path())? else {
+            return Ok(None);
+        };
         let whole = whole_entries(&bytes);
         let entries = decode_entries(bytes.get(..whole).unwrap_or_default())
             .map_err(|error| LogError::damaged(&self.tail_path(), error.to_string()))?;
@@ -230,14 +175,15 @@ impl Log {
         }
         let tail = self.tail_path();
         let before = fs::metadata(&tail).map_or(0, |metadata| metadata.len());
-        let written = OpenOptions::new().create(true).append(true).open(&tail).and_then(|mut file| {
-            let done = file.write_all(&bytes).and_then(|()| file.sync_all());
-            if done.is_err() {
-                // A full disk leaves no half entry behind.
-                file.set_len(before)?;
-            }
-            done
-        });
+        let written =
+            OpenOptions::new().create(true).append(true).open(&tail).and_then(|mut file| {
+                let done = file.write_all(&bytes).and_then(|()| file.sync_all());
+                if done.is_err() {
+                    // A full disk leaves no half entry behind.
+                    file.set_len(before)?;
+                }
+                done
+            });
         written.map_err(|source| LogError::io(&tail, source))?;
         for entry in entries {
             self.tail.push(entry.to_vec());
@@ -298,7 +244,8 @@ impl Log {
         let mut tile: Option<(u64, Vec<Vec<u8>>)> = None;
         for index in from..until.min(self.size()) {
             let number = index.wrapping_div(u64::from(ENTRIES_PER_TILE));
-            let place = usize::try_from(index.wrapping_rem(u64::from(ENTRIES_PER_TILE))).unwrap_or(0);
+            let place =
+                usize::try_from(index.wrapping_rem(u64::from(ENTRIES_PER_TILE))).unwrap_or(0);
             let entry = if number == self.full {
                 self.tail.get(place).cloned()
             } else {
@@ -370,8 +317,8 @@ impl Log {
     fn read_entries(&self, number: u64) -> Result<Vec<Vec<u8>>, LogError> {
         let path = self.directory.join(entries_path(number, ENTRIES_PER_TILE));
         let bytes = read(&path)?.ok_or_else(|| LogError::damaged(&path, "it is missing"))?;
-        let entries = decode_entries(&bytes)
-            .map_err(|error| LogError::damaged(&path, error.to_string()))?;
+        let entries =
+            decode_entries(&bytes).map_err(|error| LogError::damaged(&path, error.to_string()))?;
         if entries.len() != TILE {
             let what = format!("{} entries, where a full tile has 256", entries.len());
             return Err(LogError::damaged(&path, what));
@@ -382,18 +329,15 @@ impl Log {
 
 /// A file, or nothing where there is none.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, LogError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(LogError::io(path, error)),
-    }
+    durable::read(path).map_err(|source| LogError::io(path, source))
 }
 
 /// The length of the whole entries at the beginning of a tail.
 fn whole_entries(bytes: &[u8]) -> usize {
     let mut length = 0_usize;
     while let Some([high, low]) = bytes.get(length..length.saturating_add(2)) {
-        let end = length.saturating_add(2).saturating_add(usize::from(u16::from_be_bytes([*high, *low])));
+        let end =
+            length.saturating_add(2).saturating_add(usize::from(u16::from_be_bytes([*high, *low])));
         if end > bytes.len() {
             break;
         }

@@ -4,6 +4,7 @@
 //! The logs are the truth; `index` holds only what is rebuilt from them.
 
 pub mod durable;
+mod error;
 pub mod index;
 pub mod log;
 mod tiles;
@@ -12,11 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reattest_attestation::log::{Origin};
-use reattest_attestation::{Digest};
+use reattest_attestation::Digest;
+use reattest_attestation::log::Origin;
 
 use crate::limits::DOCUMENT_BYTES;
-pub use log::{Log, LogError};
+pub use error::LogError;
+pub use log::Log;
 
 /// Every log below one data directory, and the documents that they name.
 #[derive(Debug)]
@@ -36,7 +38,10 @@ impl Store {
         Self::load(data, Log::read_only)
     }
 
-    fn load(data: &Path, open: fn(&Path, Origin) -> Result<Log, LogError>) -> Result<Self, LogError> {
+    fn load(
+        data: &Path,
+        open: fn(&Path, Origin) -> Result<Log, LogError>,
+    ) -> Result<Self, LogError> {
         let mut logs = BTreeMap::new();
         for (origin, directory) in origins(&data.join("logs"))? {
             logs.insert(origin.clone(), open(&directory, origin)?);
@@ -87,7 +92,9 @@ impl Store {
 
     /// The digests of all documents.
     pub fn documents(&self) -> BTreeSet<Digest> {
-        let Ok(files) = fs::read_dir(self.root.join("documents")) else { return BTreeSet::new() };
+        let Ok(files) = fs::read_dir(self.root.join("documents")) else {
+            return BTreeSet::new();
+        };
         files.filter_map(|file| file.ok()?.file_name().to_str()?.parse().ok()).collect()
     }
 
@@ -108,7 +115,9 @@ fn origins(root: &Path) -> Result<Vec<(Origin, PathBuf)>, LogError> {
                 Err(error) => return Err(LogError::io(&directory, error)),
             };
             for entry in entries.flatten() {
-                let Ok(part) = entry.file_name().into_string() else { continue };
+                let Ok(part) = entry.file_name().into_string() else {
+                    continue;
+                };
                 let name = if name.is_empty() { part } else { format!("{name}/{part}") };
                 below.push((name, entry.path()));
             }

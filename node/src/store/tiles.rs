@@ -31,7 +31,9 @@ impl Edge {
             if self.levels.len() <= index {
                 self.levels.push(Level::default());
             }
-            let Some(level) = self.levels.get_mut(index) else { break };
+            let Some(level) = self.levels.get_mut(index) else {
+                break;
+            };
             level.hashes.push(hash);
             if level.hashes.len() < usize::from(ENTRIES_PER_TILE) {
                 break;
@@ -53,7 +55,9 @@ impl Edge {
     /// Writes the incomplete tiles as the partial tiles of a published checkpoint.
     pub(super) fn write_partial(&self, root: &Path) -> io::Result<()> {
         for (number, level) in (0_u8..).zip(&self.levels) {
-            let Ok(width) = u16::try_from(level.hashes.len()) else { continue };
+            let Ok(width) = u16::try_from(level.hashes.len()) else {
+                continue;
+            };
             if width > 0 {
                 let path = root.join(tile_path(number, level.full, width));
                 durable::write(&path, &bytes(&level.hashes))?;

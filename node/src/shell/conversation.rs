@@ -1,0 +1,137 @@
+//! What the signer, the builder and commands say to the node, and what it answers.
+
+use reattest_attestation::log::Origin;
+use reattest_rebuilder::{Cas, Fetch};
+use serde_bytes::ByteBuf;
+
+use super::control::{Answer, Ask, Call, LogStatus, Status};
+use super::node::{Node, signer_ended};
+use super::own_log::OwnLog;
+use super::report::Report;
+use crate::builder::messages::{End, FromBuilder, ToBuilder};
+use crate::builder::workshop;
+use crate::fault::Fault;
+use crate::limits::DOCUMENT_BYTES;
+use crate::protocol::{BuildEnd, Event};
+use crate::query;
+use crate::setup;
+use crate::signer::messages::{FromSigner, ToSigner};
+
+impl Node {
+    pub(super) fn signer_said(&mut self, message: FromSigner) -> Result<(), Fault> {
+        match message {
+            FromSigner::Hello { .. } => {
+                self.own = Some(OwnLog::greeted(message, &mut self.store)?);
+            }
+            FromSigner::Entry { index, envelope } => {
+                let Some(own) = &self.own else {
+                    return Err(signer_ended());
+                };
+                let size = own.store(&mut self.store, index, &envelope)?;
+                if let Some(roles) = &self.roles {
+                    roles.tell_signer(&ToSigner::Stored { size })?;
+                }
+            }
+            FromSigner::Head { checkpoint } => {
+                let Some(own) = &mut self.own else {
+                    return Err(signer_ended());
+                };
+                let event = own.publish(&mut self.store, &self.identity, checkpoint)?;
+                self.feed(event);
+            }
+            FromSigner::Announced(result) => {
+                if let Some(reply) = self.announcing.pop_front() {
+                    let answer = result.map_or_else(Answer::Failed, Answer::Announced);
+                    // Whoever asked may have gone; the announcement is logged all the same.
+                    let _gone = reply.send(answer);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn builder_said(&mut self, message: FromBuilder) -> Result<(), Fault> {
+        match message {
+            FromBuilder::Fetch(wants) => {
+                let (workshop, done) = (workshop(&self.config)?, self.fetch_done.clone());
+                let roots = self.config.archive.debian.clone();
+                tokio::task::spawn_blocking(move || {
+                    let fetched = match setup::mirror(&workshop, &roots) {
+                        Ok(mut mirror) => mirror.fetch(&wants),
+                        Err(problem) => wants.iter().map(|_| Err(problem.clone())).collect(),
+                    };
+                    let _stopping = done.blocking_send(ToBuilder::Fetched(fetched));
+                });
+            }
+            FromBuilder::Progress { progress, .. } => self.report(&Report::Progress { progress }),
+            FromBuilder::Document(digest) => {
+                let cas = Cas::below(&workshop(&self.config)?.cache)
+                    .map_err(|error| Fault::text(error.to_string()))?;
+                match cas.read(&digest, DOCUMENT_BYTES as u64) {
+                    Ok(document) => {
+                        self.store.put_document(&document)?;
+                        self.core.holds_document(digest);
+                    }
+                    Err(error) => tracing::warn!(%error, "the builder's document was not kept"),
+                }
+            }
+            FromBuilder::Ended { job, end } => {
+                let (report, end) = match end {
+                    End::Attested { index } => (Report::Attested { index }, BuildEnd::Attested),
+                    End::Fault(why) => (Report::Fault { why }, BuildEnd::Fault),
+                    End::Hopeless(why) => (Report::Fault { why }, BuildEnd::Hopeless),
+                };
+                self.report(&report);
+                self.feed(Event::BuildEnded { job, end });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn fetched(&mut self, fetched: Option<ToBuilder>) -> Result<(), Fault> {
+        match (&self.roles, fetched) {
+            (Some(roles), Some(fetched)) => roles.tell_builder(&fetched),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn answer(&mut self, (ask, reply): Call) {
+        let answer = match ask {
+            Ask::Status => Answer::Status(self.status()),
+            Ask::Announce(purl) => match &self.roles {
+                None => Answer::Failed(
+                    "this node has no key to announce with; give it the role \"rebuild\""
+                        .to_owned(),
+                ),
+                Some(roles) => match roles.tell_signer(&ToSigner::Announce(purl)) {
+                    Ok(()) => return self.announcing.push_back(reply),
+                    Err(fault) => Answer::Failed(fault.to_string()),
+                },
+            },
+            Ask::Evidence(selector) => {
+                let bundle = query::evidence(&self.store, &self.index, &selector);
+                let bytes = bundle
+                    .map_err(|error| error.to_string())
+                    .and_then(|bundle| bundle.to_bytes().map_err(|error| error.to_string()));
+                bytes.map_or_else(Answer::Failed, |bytes| Answer::Evidence(ByteBuf::from(bytes)))
+            }
+        };
+        // A command that gave up needs no answer.
+        let _gone = reply.send(answer);
+    }
+
+    fn status(&self) -> Status {
+        let log = |(origin, size): (&Origin, u64)| LogStatus {
+            origin: origin.to_string(),
+            operator: self.operator_of(origin),
+            size,
+            forked: self.core.is_forked(origin),
+        };
+        Status {
+            network: self.config.network.to_string(),
+            listening: self.listening.clone(),
+            peers: self.transport.connected(),
+            logs: self.core.logs().map(log).collect(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What the core wants an operator to know, turned into lines.
+
+use std::io::Write;
+
+use reattest_attestation::log::Origin;
+use reattest_attestation::{Certificate, Envelope};
+
+use super::node::Node;
+use super::report::Report;
+use crate::entry::{claim_of, in_words};
+use crate::limits::RESPONSE_ENTRY_BYTES;
+use crate::protocol::{Notice, Refusal};
+use crate::store::index::catch_up;
+
+impl Node {
+    pub(super) fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Grew { origin, from, size } => {
+                if let Err(error) = catch_up(&mut self.index, &self.store) {
+                    tracing::warn!(%error, "the index is behind; it is rebuilt at the next start");
+                }
+                let said = self.words_of(&origin, from, size);
+                self.report(&Report::Grew { operator: self.operator_of(&origin), size, said });
+            }
+            Notice::Forked { origin, proof } => {
+                let (one, other) = *proof;
+                let kept = self
+                    .store
+                    .log_mut(&origin)
+                    .and_then(|log| log.keep_fork([&one.checkpoint, &other.checkpoint]));
+                if let Err(error) = kept {
+                    tracing::error!(%error, "the proof of a fork was not kept");
+                }
+                self.report(&Report::Forked { operator: self.operator_of(&origin) });
+            }
+            // Everyday life among nodes with different policies.
+            Notice::Refused { peer, refusal } if refusal == Refusal::UnknownOperator => {
+                tracing::debug!(peer = peer.0, "{}", refusal.text());
+            }
+            Notice::Refused { peer, refusal } => {
+                self.report(&Report::Refused { peer: peer.0, why: refusal.text().to_owned() });
+            }
+            Notice::GaveUp { purl } => {
+                self.report(&Report::Fault { why: format!("{purl} is given up") });
+            }
+        }
+    }
+
+    fn words_of(&self, origin: &Origin, from: u64, until: u64) -> Vec<String> {
+        let Some(log) = self.store.log(origin) else {
+            return Vec::new();
+        };
+        let Some(key) = log.key() else {
+            return Vec::new();
+        };
+        let entries = log.read(from, until, RESPONSE_ENTRY_BYTES).unwrap_or_default();
+        entries.iter().flat_map(|entry| in_words(claim_of(&key, entry).as_ref())).collect()
+    }
+
+    pub(super) fn operator_of(&self, origin: &Origin) -> String {
+        let certificate = self.store.log(origin).and_then(|log| log.certificate());
+        let envelope = certificate.and_then(|bytes| Envelope::parse(bytes).ok());
+        let certified = envelope.and_then(|envelope| Certificate::verify(&envelope).ok());
+        let operator = certified.map(|certified| certified.certificate().operator);
+        match operator {
+            Some(key) => self.names.get(&key).cloned().unwrap_or_else(|| key.fingerprint()),
+            None => origin.to_string(),
+        }
+    }
+
+    pub(super) fn report(&self, report: &Report) {
+        // A reader that went away stops nothing.
+        let _gone = if self.json {
+            let line = serde_json::to_string(report).unwrap_or_default();
+            writeln!(std::io::stdout().lock(), "{line}")
+        } else {
+            writeln!(std::io::stderr().lock(), "{}", report.line())
+        };
+    }
+}

@@ -1,0 +1,66 @@
+//! What a node knows before its first event: who it is, whom it follows, and the logs on its disk.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use libp2p::identity::Keypair;
+use reattest_attestation::{Policy, PublicKey};
+use serde_bytes::ByteBuf;
+
+use super::own_log::{OwnLog, check_root};
+use crate::clock;
+use crate::config::{Config, Role};
+use crate::fault::Fault;
+use crate::protocol::{CheckedHead, Head, Identity, Recovered};
+use crate::store::{Store, durable};
+
+pub(super) fn identity(config: &Config, policy: &Policy, own: Option<&OwnLog>) -> Identity {
+    let mut operators: BTreeSet<PublicKey> =
+        policy.operators().iter().map(|operator| operator.key).collect();
+    operators.extend(own.map(|own| own.operator));
+    Identity {
+        network: config.network.clone(),
+        operators,
+        own: own.map(|own| own.key),
+        rebuilds: config.has(Role::Rebuild),
+    }
+}
+
+/// The logs on disk that are still followed, each checked against its head.
+pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovered>, Fault> {
+    let mut recovered = Vec::new();
+    for log in store.logs() {
+        let (Some(signed), Some(certificate)) = (log.checkpoint(), log.certificate()) else {
+            continue;
+        };
+        let frontier = check_root(log, signed.unverified())?;
+        let head = Head {
+            certificate: ByteBuf::from(certificate),
+            checkpoint: ByteBuf::from(signed.as_bytes()),
+        };
+        match CheckedHead::check(identity, head, clock::now()) {
+            Ok(head) => {
+                let entries = log.read(0, head.size(), usize::MAX)?;
+                recovered.push(Recovered { head, frontier, entries });
+            }
+            Err(refusal) => {
+                tracing::warn!(log = %log.origin(), "not followed any more: {}", refusal.text());
+            }
+        }
+    }
+    Ok(recovered)
+}
+
+/// The key that names this node to peers. It signs nothing else.
+pub(super) fn peer_key(data: &Path) -> Result<Keypair, Fault> {
+    let path = data.join("peer.key");
+    let fail = |error: String| Fault::new(path.display().to_string(), error);
+    if path.exists() {
+        let bytes = std::fs::read(&path).map_err(|error| fail(error.to_string()))?;
+        return Keypair::from_protobuf_encoding(&bytes).map_err(|error| fail(error.to_string()));
+    }
+    let keys = Keypair::generate_ed25519();
+    let bytes = keys.to_protobuf_encoding().map_err(|error| fail(error.to_string()))?;
+    durable::write(&path, &bytes).map_err(|error| fail(error.to_string()))?;
+    Ok(keys)
+}

@@ -1,0 +1,64 @@
+//! Why a log cannot be read or written, in words that say what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use reattest_attestation::log::Origin;
+
+/// Why a log cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The operating system refused.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Bytes on disk that this node did not write.
+    #[error(
+        "{path} is damaged: {what}; move the directory away, and the log is fetched again from peers",
+        path = path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An entry at a place where another one already is.
+    #[error("log {origin} holds another entry at {index} than the one to be stored there")]
+    Conflict {
+        /// Which log.
+        origin: Origin,
+        /// Where.
+        index: u64,
+    },
+    /// Entries that leave a gap.
+    #[error("log {origin} has {size} entries, and was given entry {index}")]
+    Gap {
+        /// Which log.
+        origin: Origin,
+        /// Entries it has.
+        size: u64,
+        /// The entry it was given.
+        index: u64,
+    },
+    /// Longer than an entry may be.
+    #[error("an entry of {0} bytes, where 65,535 are allowed")]
+    TooLong(usize),
+    /// A log that was asked for and does not exist.
+    #[error("log {0} is not here")]
+    Unknown(Origin),
+}
+
+impl LogError {
+    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.into() }
+    }
+}

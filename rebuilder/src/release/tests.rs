@@ -1,0 +1,280 @@
+//! The chain from keyring to release (step 1), against an archive made here: every broken link is refused.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use liblzma::write::XzEncoder;
+use openpgp::cert::CertBuilder;
+use openpgp::policy::StandardPolicy;
+use openpgp::serialize::Serialize as _;
+use openpgp::serialize::stream::{Message, Signer};
+use reattest_attestation::Digest;
+use sequoia_openpgp as openpgp;
+
+use super::{IndexError, Release, SignedIndex, architecture, find};
+use crate::cas::{Cas, CasError};
+use crate::error::RebuildError;
+use crate::fetch::{Fetch, FetchProblem, Want};
+use crate::rebuild::Workshop;
+use crate::recipe::Recipe;
+
+const NOW: i64 = 1_800_000_000;
+
+/// A signed archive of two binary packages of one source.
+struct Archive {
+    directory: tempfile::TempDir,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+fn xz(text: &str) -> Vec<u8> {
+    let mut packer = XzEncoder::new(Vec::new(), 0);
+    packer.write_all(text.as_bytes()).unwrap();
+    packer.finish().unwrap()
+}
+
+fn binary(name: &str, version: &str, arch: &str) -> String {
+    let digest = Digest::of(name.as_bytes());
+    format!(
+        "Package: {name}\nSource: src (1:2-3)\nVersion: {version}\nArchitecture: {arch}\nSize: 1\n\
+         SHA256: {digest}\nFilename: pool/main/s/src/{name}.deb\n\n"
+    )
+}
+
+fn source() -> String {
+    let digest = Digest::of(b"dsc");
+    format!(
+        "Package: src\nVersion: 1:2-3\nDirectory: pool/main/s/src\nChecksums-Sha256:\n {digest} 3 src_2-3.dsc\n"
+    )
+}
+
+impl Archive {
+    fn new(packages: &str, extra: &str) -> Self {
+        let mut files = BTreeMap::new();
+        let names = [
+            (
+                format!("main/binary-{}/Packages.xz", architecture()),
+                xz(packages),
+            ),
+            ("main/source/Sources.xz".to_owned(), xz(&source())),
+        ];
+        let mut text = format!("Codename: trixie\nSuite: stable\nDate: today\n{extra}SHA256:\n");
+        for (name, bytes) in names {
+            text.push_str(&format!(" {} {} {name}\n", Digest::of(&bytes), bytes.len()));
+            files.insert(format!("dists/trixie/{name}"), bytes);
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let signed = sign(&text, &directory.path().join("keyring"));
+        files.insert("dists/trixie/InRelease".to_owned(), signed);
+        Self { directory, files }
+    }
+
+    fn usual() -> Self {
+        let packages = binary("one", "1:2-3", "all")
+            + &binary("two", "1:2-3", "all")
+            + &binary("other", "1:2-3", "any");
+        Self::new(&packages, "")
+    }
+
+    fn keyring(&self) -> PathBuf {
+        self.directory.path().join("keyring")
+    }
+
+    fn find(&self, text: &str) -> Result<Release, RebuildError> {
+        let cache = self.directory.path().join("cache");
+        let cas = Cas::below(&cache).unwrap();
+        let workshop = Workshop {
+            keyring: self.keyring(),
+            ..Workshop::new(&cache)
+        };
+        let mut fetch = Given {
+            files: &self.files,
+            cas: &cas,
+        };
+        find(
+            &text.parse().unwrap(),
+            &workshop,
+            &cas,
+            &mut fetch,
+            &mut |_| (),
+            NOW,
+        )
+    }
+
+    fn verify(&self, signed: &[u8]) -> Result<SignedIndex, IndexError> {
+        SignedIndex::verify(
+            "dists/trixie/InRelease",
+            signed,
+            &self.keyring(),
+            "trixie",
+            NOW,
+        )
+    }
+
+    fn signed(&self) -> Vec<u8> {
+        self.files.get("dists/trixie/InRelease").unwrap().clone()
+    }
+}
+
+/// Signs with a fresh key and writes that key as the keyring.
+fn sign(text: &str, keyring: &std::path::Path) -> Vec<u8> {
+    let (cert, _) = CertBuilder::new()
+        .add_userid("archive")
+        .add_signing_subkey()
+        .generate()
+        .unwrap();
+    cert.serialize(&mut fs::File::create(keyring).unwrap())
+        .unwrap();
+    let policy = StandardPolicy::new();
+    let keys = cert
+        .keys()
+        .with_policy(&policy, None)
+        .secret()
+        .for_signing();
+    let pair = keys
+        .map(|k| k.key().clone())
+        .next()
+        .unwrap()
+        .into_keypair()
+        .unwrap();
+    let mut signed = Vec::new();
+    let signer = Signer::new(Message::new(&mut signed), pair).unwrap();
+    let mut writer = signer.cleartext().build().unwrap();
+    writer.write_all(text.as_bytes()).unwrap();
+    writer.finalize().unwrap();
+    signed
+}
+
+/// A fetcher that puts what it has under the name that was asked for, right or wrong.
+struct Given<'a> {
+    files: &'a BTreeMap<String, Vec<u8>>,
+    cas: &'a Cas,
+}
+
+impl Fetch for Given<'_> {
+    fn fetch(&mut self, wants: &[Want]) -> Vec<Result<Digest, FetchProblem>> {
+        let answer = |want: &Want| {
+            let bytes = self.files.get(&want.location).unwrap();
+            let found = self.cas.put(bytes).unwrap();
+            let asked = want.expected.map_or(found, |(digest, _)| digest);
+            fs::create_dir_all(self.cas.path(&asked).parent().unwrap()).unwrap();
+            fs::write(self.cas.path(&asked), bytes).unwrap();
+            Ok(asked)
+        };
+        wants.iter().map(answer).collect()
+    }
+}
+
+#[test]
+fn a_signed_archive_gives_a_release_with_the_asked_artifact_first() {
+    let release = Archive::usual().find("deb:two").unwrap();
+    let names: Vec<_> = release
+        .published()
+        .iter()
+        .map(|p| p.file_name.as_str())
+        .collect();
+    assert_eq!(names, ["two_2-3_all.deb", "one_2-3_all.deb"]);
+    assert!(release.is_indep());
+    assert_eq!(release.authority().signers.len(), 1);
+    let recipe = crate::plan::recipe(&release, Digest::of(b"lock"), 4);
+    assert_eq!(
+        recipe.steps.last().unwrap().directory,
+        "/build/reproducible-path/src-2"
+    );
+    let document = recipe.document().unwrap();
+    assert_eq!(Recipe::parse(document.bytes()).unwrap(), recipe);
+}
+
+#[test]
+fn a_flipped_byte_anywhere_in_the_signed_text_is_refused() {
+    let archive = Archive::usual();
+    let signed = archive.signed();
+    archive.verify(&signed).unwrap();
+    let text = String::from_utf8(signed.clone()).unwrap();
+    let (start, end) = (
+        text.find("Codename").unwrap(),
+        text.find("-----BEGIN PGP SIGNATURE").unwrap(),
+    );
+    // The line break before the signature is not part of the text.
+    for position in (start..end - 2).step_by(7) {
+        let mut flipped = signed.clone();
+        *flipped.get_mut(position).unwrap() ^= 1;
+        assert!(archive.verify(&flipped).is_err(), "byte {position}");
+    }
+}
+
+#[test]
+fn a_key_that_is_not_in_the_keyring_does_not_count() {
+    let (archive, other) = (Archive::usual(), Archive::usual());
+    assert!(matches!(
+        archive.verify(&other.signed()),
+        Err(IndexError::Signature { .. })
+    ));
+    assert!(archive.verify(b"Codename: trixie\n").is_err());
+    assert!(archive.verify(b"").is_err());
+    fs::write(archive.keyring(), "not a key").unwrap();
+    assert!(matches!(
+        archive.verify(&archive.signed()),
+        Err(IndexError::Keyring { .. })
+    ));
+}
+
+#[test]
+fn another_suite_and_a_stale_index_are_refused() {
+    let archive = Archive::new("", "Valid-Until: Sat, 01 Jan 2022 00:00:00 UTC\n");
+    assert!(matches!(
+        archive.verify(&archive.signed()),
+        Err(IndexError::Stale { .. })
+    ));
+    let current = Archive::new("", "Valid-Until: Sat, 01 Jan 2050 00:00:00 UTC\n");
+    current.verify(&current.signed()).unwrap();
+    let wrong = SignedIndex::verify("x", &current.signed(), &current.keyring(), "bookworm", NOW);
+    assert!(matches!(wrong, Err(IndexError::OtherSuite { .. })));
+}
+
+#[test]
+fn an_index_with_another_digest_than_the_signed_one_is_refused() {
+    let mut archive = Archive::usual();
+    let forged = xz(&binary("one", "1:2-3", "all").replace("pool/main/s", "pool/main/e"));
+    archive.files.insert(
+        format!("dists/trixie/main/binary-{}/Packages.xz", architecture()),
+        forged,
+    );
+    let error = archive.find("deb:one").unwrap_err();
+    assert!(
+        matches!(error, RebuildError::Cas(CasError::Damaged { .. })),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_the_index_has_not_is_named_with_what_is_near() {
+    let archive = Archive::usual();
+    let error = archive.find("deb:onee").unwrap_err();
+    assert!(
+        matches!(&error, RebuildError::UnknownPackage { suggestions, .. } if suggestions == &["one"]),
+        "{error}"
+    );
+    assert!(matches!(
+        archive.find("deb:one@1"),
+        Err(RebuildError::OtherVersion { .. })
+    ));
+    let rebuilt = Archive::new(&binary("one", "1:2-3+b1", "all"), "");
+    assert!(matches!(
+        rebuilt.find("deb:one"),
+        Err(RebuildError::Unsupported(_))
+    ));
+}
+
+#[test]
+fn a_stanza_that_names_a_path_outside_is_refused() {
+    let packages =
+        binary("one", "1:2-3", "all").replace("pool/main/s/src/one.deb", "../../etc/passwd");
+    let error = Archive::new(&packages, "").find("deb:one").unwrap_err();
+    assert!(
+        matches!(error, RebuildError::Index(IndexError::Malformed { .. })),
+        "{error}"
+    );
+}
