@@ -47,8 +47,7 @@ impl Purl {
             purl.with_version(version.to_owned()).map_err(refuse)?;
         }
         for (key, value) in qualifiers {
-            purl.add_qualifier((*key).to_owned(), (*value).to_owned())
-                .map_err(refuse)?;
+            purl.add_qualifier((*key).to_owned(), (*value).to_owned()).map_err(refuse)?;
         }
         purl.to_string().parse()
     }
@@ -71,9 +70,7 @@ impl Purl {
 
     /// The package's name, decoded.
     pub fn name(&self) -> String {
-        self.parts()
-            .map(|purl| purl.name().to_owned())
-            .unwrap_or_default()
+        self.parts().map(|purl| purl.name().to_owned()).unwrap_or_default()
     }
 
     /// The version, decoded: a Debian epoch stays in it.
@@ -100,9 +97,7 @@ impl Purl {
     pub fn file_name(&self) -> Option<String> {
         self.qualifier("file_name").or_else(|| {
             let version = self.version()?;
-            let shown = version
-                .split_once(':')
-                .map_or(version.as_str(), |(_, rest)| rest);
+            let shown = version.split_once(':').map_or(version.as_str(), |(_, rest)| rest);
             self.debian_file_name(shown)
         })
     }
@@ -113,9 +108,8 @@ impl Purl {
         let Some(expected) = self.file_name() else {
             return true;
         };
-        let cached = self
-            .version()
-            .and_then(|version| self.debian_file_name(&version.replace(':', "%3a")));
+        let cached =
+            self.version().and_then(|version| self.debian_file_name(&version.replace(':', "%3a")));
         name == expected || cached.as_deref() == Some(name)
     }
 
@@ -134,24 +128,16 @@ impl FromStr for Purl {
 
     /// Takes any valid spelling and keeps the canonical one.
     fn from_str(text: &str) -> Result<Self, PurlError> {
-        let refuse = |why: String| PurlError {
-            found: text.chars().take(80).collect(),
-            why,
-        };
+        let refuse = |why: String| PurlError { found: text.chars().take(80).collect(), why };
         if text.len() > PURL_MAX {
-            return Err(refuse(format!(
-                "it has {} bytes, at most {PURL_MAX} fit",
-                text.len()
-            )));
+            return Err(refuse(format!("it has {} bytes, at most {PURL_MAX} fit", text.len())));
         }
         let canonical = text
             .parse::<PackageUrl<'static>>()
             .map_err(|error| refuse(error.to_string()))?
             .to_string();
         // The canonical spelling may be longer, and must be its own canonical spelling.
-        let again = canonical
-            .parse::<PackageUrl<'static>>()
-            .map(|purl| purl.to_string());
+        let again = canonical.parse::<PackageUrl<'static>>().map(|purl| purl.to_string());
         if canonical.len() > PURL_MAX || again.as_deref() != Ok(canonical.as_str()) {
             return Err(refuse("it has no stable canonical spelling".to_owned()));
         }
@@ -185,9 +171,7 @@ impl<'de> Deserialize<'de> for Purl {
         if purl.0 == text {
             Ok(purl)
         } else {
-            Err(D::Error::custom(format!(
-                "found purl {text:?}, needed its canonical form {purl}"
-            )))
+            Err(D::Error::custom(format!("found purl {text:?}, needed its canonical form {purl}")))
         }
     }
 }
@@ -221,9 +205,7 @@ impl FromStr for NetworkId {
         if (1..=NETWORK_ID_MAX).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NetworkIdError {
-                found: text.chars().take(80).collect(),
-            })
+            Err(NetworkIdError { found: text.chars().take(80).collect() })
         }
     }
 }
@@ -282,10 +264,7 @@ mod tests {
         assert_eq!(gzip.name(), "gzip");
         assert_eq!(gzip.version().as_deref(), Some("1.13-1+deb13u1"));
         assert_eq!(gzip.qualifier("arch").as_deref(), Some("amd64"));
-        assert_eq!(
-            gzip.file_name().as_deref(),
-            Some("gzip_1.13-1+deb13u1_amd64.deb")
-        );
+        assert_eq!(gzip.file_name().as_deref(), Some("gzip_1.13-1+deb13u1_amd64.deb"));
     }
 
     #[test]
@@ -309,11 +288,7 @@ mod tests {
     #[test]
     fn bad_names_are_refused() {
         assert!("netbase".parse::<Purl>().is_err());
-        assert!(
-            format!("pkg:deb/debian/{}", "a".repeat(600))
-                .parse::<Purl>()
-                .is_err()
-        );
+        assert!(format!("pkg:deb/debian/{}", "a".repeat(600)).parse::<Purl>().is_err());
         for id in ["", "Main", "a/b", "a b", "a+b"] {
             assert!(id.parse::<NetworkId>().is_err(), "{id}");
         }

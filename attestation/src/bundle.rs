@@ -131,9 +131,7 @@ impl TryFrom<String> for Named {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let digits = text
-            .strip_prefix("sha256:")
-            .ok_or("needed \"for\" to begin with sha256:")?;
+        let digits = text.strip_prefix("sha256:").ok_or("needed \"for\" to begin with sha256:")?;
         digits.parse().map(Self).map_err(|error| format!("{error}"))
     }
 }
@@ -150,28 +148,18 @@ impl Bundle {
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         if bytes.len() > BUNDLE_MAX {
             let (found, limit) = (bytes.len(), BUNDLE_MAX);
-            return Err(BundleError::TooLong {
-                found,
-                unit: "bytes",
-                limit,
-            });
+            return Err(BundleError::TooLong { found, unit: "bytes", limit });
         }
         let lines = bytes.split(|byte| *byte == b'\n');
         let mut bundle = Self::default();
         for (at, line) in lines.enumerate().filter(|(_, line)| !line.is_empty()) {
             if at >= BUNDLE_LINES_MAX {
                 let (found, limit) = (at + 1, BUNDLE_LINES_MAX);
-                return Err(BundleError::TooLong {
-                    found,
-                    unit: "lines",
-                    limit,
-                });
+                return Err(BundleError::TooLong { found, unit: "lines", limit });
             }
-            let object: Map<String, Value> =
-                serde_json::from_slice(line).map_err(|error| BundleError::NotJsonLines {
-                    line: at + 1,
-                    why: error.to_string(),
-                })?;
+            let object: Map<String, Value> = serde_json::from_slice(line).map_err(|error| {
+                BundleError::NotJsonLines { line: at + 1, why: error.to_string() }
+            })?;
             if let Err(why) = bundle.take(line, object) {
                 bundle.ignored.push(Ignored { line: at + 1, why });
             }
@@ -205,13 +193,8 @@ impl Bundle {
     }
 
     fn take(&mut self, line: &[u8], object: Map<String, Value>) -> Result<(), String> {
-        let Some(kind) = object
-            .get("reattest")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-        else {
-            self.envelopes
-                .push(Envelope::parse(line).map_err(|error| error.to_string())?);
+        let Some(kind) = object.get("reattest").and_then(Value::as_str).map(str::to_owned) else {
+            self.envelopes.push(Envelope::parse(line).map_err(|error| error.to_string())?);
             return Ok(());
         };
         let object = Value::Object(object);
@@ -266,11 +249,7 @@ fn certificate_line(certificate: &Envelope) -> CertificateLine {
 fn document_line(what: &'static str, bytes: &[u8]) -> Result<DocumentLine, BundleError> {
     let document = canonical::value_from_bytes(bytes, what, DOCUMENT_MAX)
         .map_err(|why| BundleError::Document { what, why })?;
-    Ok(DocumentLine {
-        about: Named(Digest::of(bytes)),
-        document,
-        reattest: what.to_owned(),
-    })
+    Ok(DocumentLine { about: Named(Digest::of(bytes)), document, reattest: what.to_owned() })
 }
 
 fn read<T: for<'de> Deserialize<'de>>(object: Value) -> Result<T, String> {
@@ -282,16 +261,8 @@ fn read_proof(object: Value) -> Result<LoggedAt, String> {
     if line.hashes.len() > PROOF_HASHES_MAX {
         return Err(format!("its proof has more than {PROOF_HASHES_MAX} hashes"));
     }
-    let proof = InclusionProof {
-        index: line.index,
-        hashes: line.hashes,
-    };
-    Ok(LoggedAt {
-        envelope: line.about.0,
-        origin: line.origin,
-        size: line.size,
-        proof,
-    })
+    let proof = InclusionProof { index: line.index, hashes: line.hashes };
+    Ok(LoggedAt { envelope: line.about.0, origin: line.origin, size: line.size, proof })
 }
 
 fn read_checkpoint(object: Value) -> Result<SignedCheckpoint, String> {
@@ -299,11 +270,7 @@ fn read_checkpoint(object: Value) -> Result<SignedCheckpoint, String> {
     let head = SignedCheckpoint::parse(line.note.as_bytes())
         .map_err(|error: CheckpointError| error.to_string())?;
     let key = head.unverified().origin.key_digest();
-    if key == line.about.0 {
-        Ok(head)
-    } else {
-        Err("it heads another key's log".to_owned())
-    }
+    if key == line.about.0 { Ok(head) } else { Err("it heads another key's log".to_owned()) }
 }
 
 fn read_certificate(object: Value) -> Result<Envelope, String> {

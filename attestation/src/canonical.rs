@@ -69,10 +69,8 @@ pub enum CanonicalError {
 /// Writes `value` as canonical JSON, or says which number has no exact spelling.
 pub fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
     let what = "a document to write";
-    let value = serde_json::to_value(value).map_err(|error| CanonicalError::Shape {
-        what,
-        why: error.to_string(),
-    })?;
+    let value = serde_json::to_value(value)
+        .map_err(|error| CanonicalError::Shape { what, why: error.to_string() })?;
     check(&value, what, 0)?;
     encode(&value, what)
 }
@@ -87,12 +85,8 @@ pub fn from_bytes<T: DeserializeOwned>(
     what: &'static str,
     limit: usize,
 ) -> Result<T, CanonicalError> {
-    serde_json::from_value(value_from_bytes(bytes, what, limit)?).map_err(|error| {
-        CanonicalError::Shape {
-            what,
-            why: error.to_string(),
-        }
-    })
+    serde_json::from_value(value_from_bytes(bytes, what, limit)?)
+        .map_err(|error| CanonicalError::Shape { what, why: error.to_string() })
 }
 
 /// The same for a document whose shape is looked at later.
@@ -102,63 +96,39 @@ pub fn value_from_bytes(
     limit: usize,
 ) -> Result<Value, CanonicalError> {
     if bytes.len() > limit {
-        return Err(CanonicalError::TooLong {
-            what,
-            found: bytes.len(),
-            limit,
-        });
+        return Err(CanonicalError::TooLong { what, found: bytes.len(), limit });
     }
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| CanonicalError::NotJson {
-        what,
-        why: error.to_string(),
-    })?;
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| CanonicalError::NotJson { what, why: error.to_string() })?;
     check(&value, what, 0)?;
     let spelled = encode(&value, what)?;
     if spelled == bytes {
         return Ok(value);
     }
-    let at = spelled
-        .iter()
-        .zip(bytes)
-        .take_while(|(a, b)| a == b)
-        .count();
+    let at = spelled.iter().zip(bytes).take_while(|(a, b)| a == b).count();
     Err(CanonicalError::NotCanonical { what, at })
 }
 
 fn encode(value: &Value, what: &'static str) -> Result<Vec<u8>, CanonicalError> {
-    serde_json_canonicalizer::to_vec(value).map_err(|error| CanonicalError::Shape {
-        what,
-        why: error.to_string(),
-    })
+    serde_json_canonicalizer::to_vec(value)
+        .map_err(|error| CanonicalError::Shape { what, why: error.to_string() })
 }
 
 /// Depth first: `serde_json` itself stops at 128 levels, so this recursion is bounded.
 fn check(value: &Value, what: &'static str, depth: usize) -> Result<(), CanonicalError> {
     if depth > JSON_DEPTH_MAX {
-        return Err(CanonicalError::TooDeep {
-            what,
-            limit: JSON_DEPTH_MAX,
-        });
+        return Err(CanonicalError::TooDeep { what, limit: JSON_DEPTH_MAX });
     }
     match value {
         Value::Number(number) => {
-            let magnitude = number
-                .as_u64()
-                .or_else(|| number.as_i64().map(i64::unsigned_abs));
+            let magnitude = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
             match magnitude {
                 Some(size) if size <= JSON_INTEGER_MAX => Ok(()),
-                _ => Err(CanonicalError::Number {
-                    what,
-                    found: number.to_string(),
-                }),
+                _ => Err(CanonicalError::Number { what, found: number.to_string() }),
             }
         }
-        Value::Array(items) => items
-            .iter()
-            .try_for_each(|item| check(item, what, depth + 1)),
-        Value::Object(map) => map
-            .values()
-            .try_for_each(|item| check(item, what, depth + 1)),
+        Value::Array(items) => items.iter().try_for_each(|item| check(item, what, depth + 1)),
+        Value::Object(map) => map.values().try_for_each(|item| check(item, what, depth + 1)),
         Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
     }
 }
@@ -174,12 +144,7 @@ mod tests {
 
     #[test]
     fn one_spelling_is_read() {
-        for text in [
-            "{}",
-            r#"{"a":1,"b":[null,true,"x"]}"#,
-            "-9007199254740991",
-            r#""é""#,
-        ] {
+        for text in ["{}", r#"{"a":1,"b":[null,true,"x"]}"#, "-9007199254740991", r#""é""#] {
             assert!(read(text).is_ok(), "{text}");
         }
     }
@@ -210,18 +175,9 @@ mod tests {
     fn depth_and_length_are_bounded() {
         let deep = format!("{}{}", "[".repeat(17), "]".repeat(17));
         assert!(read(&deep[1..33]).is_ok());
-        assert!(matches!(
-            read(&format!("[{deep}]")),
-            Err(CanonicalError::TooDeep { .. })
-        ));
-        assert!(matches!(
-            read(&"[".repeat(900)),
-            Err(CanonicalError::NotJson { .. })
-        ));
-        assert!(matches!(
-            read(&" ".repeat(1_001)),
-            Err(CanonicalError::TooLong { .. })
-        ));
+        assert!(matches!(read(&format!("[{deep}]")), Err(CanonicalError::TooDeep { .. })));
+        assert!(matches!(read(&"[".repeat(900)), Err(CanonicalError::NotJson { .. })));
+        assert!(matches!(read(&" ".repeat(1_001)), Err(CanonicalError::TooLong { .. })));
     }
 
     #[test]

@@ -54,9 +54,7 @@ impl FromStr for Digest {
     /// Uppercase is refused: a digest has one spelling, or two documents would differ in bytes
     /// and not in meaning.
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let refuse = || DigestError {
-            found: text.chars().take(80).collect(),
-        };
+        let refuse = || DigestError { found: text.chars().take(80).collect() };
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(refuse());
         }
@@ -79,9 +77,7 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            String::deserialize(deserializer)?
-                .parse()
-                .map_err(D::Error::custom)
+            String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
         } else {
             Ok(Self(<[u8; 32]>::deserialize(deserializer)?))
         }

@@ -57,12 +57,8 @@ pub enum EnvelopeError {
 
 /// DSSE's pre-authentication encoding, the bytes that are signed.
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = format!(
-        "DSSEv1 {} {payload_type} {} ",
-        payload_type.len(),
-        payload.len()
-    )
-    .into_bytes();
+    let mut bytes =
+        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);
     bytes
 }
@@ -109,19 +105,9 @@ impl Envelope {
         })?;
         if bytes.len() > ENVELOPE_MAX {
             let (found, limit) = (bytes.len(), ENVELOPE_MAX);
-            return Err(CanonicalError::TooLong {
-                what: "an envelope",
-                found,
-                limit,
-            }
-            .into());
+            return Err(CanonicalError::TooLong { what: "an envelope", found, limit }.into());
         }
-        Ok(Self {
-            bytes,
-            payload,
-            keyid,
-            signature,
-        })
+        Ok(Self { bytes, payload, keyid, signature })
     }
 
     /// Reads an envelope; anything but the one spelling is refused.
@@ -136,11 +122,9 @@ impl Envelope {
             .map_err(|_| EnvelopeError::Signatures { found })?;
         let payload = decode("payload", &wire.payload)?;
         let raw = decode("sig", &signature.sig)?;
-        let signature_bytes =
-            <[u8; 64]>::try_from(raw.as_slice()).map_err(|_| EnvelopeError::Base64 {
-                field: "sig",
-                why: format!("it has {} bytes", raw.len()),
-            })?;
+        let signature_bytes = <[u8; 64]>::try_from(raw.as_slice()).map_err(|_| {
+            EnvelopeError::Base64 { field: "sig", why: format!("it has {} bytes", raw.len()) }
+        })?;
         Ok(Self {
             bytes: bytes.to_vec(),
             payload,
@@ -181,20 +165,14 @@ impl Envelope {
             return Err(EnvelopeError::KeyId { found, expected });
         }
         key.verify(&pae(PAYLOAD_TYPE, &self.payload), &self.signature)?;
-        Ok(Authentic {
-            key: *key,
-            envelope: self.clone(),
-        })
+        Ok(Authentic { key: *key, envelope: self.clone() })
     }
 }
 
 fn decode(field: &'static str, text: &str) -> Result<Vec<u8>, EnvelopeError> {
     BASE64_STANDARD
         .decode(text)
-        .map_err(|error| EnvelopeError::Base64 {
-            field,
-            why: error.to_string(),
-        })
+        .map_err(|error| EnvelopeError::Base64 { field, why: error.to_string() })
 }
 
 /// An envelope whose signature holds; made only by [`Envelope::verify`].
@@ -245,10 +223,7 @@ mod tests {
     #[test]
     fn pae_is_the_vector_of_the_specification() {
         let expected = b"DSSEv1 29 http://example.com/HelloWorld 11 hello world";
-        assert_eq!(
-            pae("http://example.com/HelloWorld", b"hello world"),
-            expected
-        );
+        assert_eq!(pae("http://example.com/HelloWorld", b"hello world"), expected);
     }
 
     #[test]
@@ -256,28 +231,19 @@ mod tests {
         let (envelope, key) = signed();
         let again = Envelope::parse(envelope.as_bytes()).unwrap();
         assert_eq!(again, envelope);
-        assert_eq!(
-            again.verify(&key.public_key()).unwrap().payload(),
-            br#"{"a":1}"#
-        );
+        assert_eq!(again.verify(&key.public_key()).unwrap().payload(), br#"{"a":1}"#);
     }
 
     #[test]
     fn another_key_or_a_changed_byte_does_not_verify() {
         let (envelope, key) = signed();
         let stranger = SecretKey::from_seed(&[2; 32]).public_key();
-        assert!(matches!(
-            envelope.verify(&stranger),
-            Err(EnvelopeError::KeyId { .. })
-        ));
+        assert!(matches!(envelope.verify(&stranger), Err(EnvelopeError::KeyId { .. })));
         let text = String::from_utf8(envelope.as_bytes().to_vec()).unwrap();
         let payload = BASE64_STANDARD.encode(br#"{"a":1}"#);
         let forged = text.replace(&payload, &BASE64_STANDARD.encode(br#"{"a":2}"#));
         let forged = Envelope::parse(forged.as_bytes()).unwrap();
-        assert!(matches!(
-            forged.verify(&key.public_key()),
-            Err(EnvelopeError::Signature(_))
-        ));
+        assert!(matches!(forged.verify(&key.public_key()), Err(EnvelopeError::Signature(_))));
     }
 
     #[test]

@@ -121,14 +121,7 @@ impl Evidence {
         desk.refused.dedup();
         let (forked, refused) = (desk.forked, desk.refused);
         let network = network.clone();
-        Self {
-            network,
-            completeness,
-            certificates,
-            logged,
-            forked,
-            refused,
-        }
+        Self { network, completeness, certificates, logged, forked, refused }
     }
 
     /// The network whose statements these are.
@@ -164,35 +157,20 @@ impl Evidence {
     /// The purls under which anyone at all says that this file was published. A verdict looks
     /// only at those of the policy's own operators.
     pub fn purls_of(&self, published: &Digest) -> BTreeSet<Purl> {
-        let artifacts = self
-            .logged
-            .iter()
-            .flat_map(|logged| &logged.rebuild.artifacts);
-        artifacts
-            .filter(|a| a.published == *published)
-            .map(|a| a.purl.clone())
-            .collect()
+        let artifacts = self.logged.iter().flat_map(|logged| &logged.rebuild.artifacts);
+        artifacts.filter(|a| a.published == *published).map(|a| a.purl.clone()).collect()
     }
 
     /// The files that anyone at all says were published under this purl.
     pub fn published_of(&self, purl: &Purl) -> BTreeSet<Digest> {
-        let artifacts = self
-            .logged
-            .iter()
-            .flat_map(|logged| &logged.rebuild.artifacts);
-        artifacts
-            .filter(|a| a.purl == *purl)
-            .map(|a| a.published)
-            .collect()
+        let artifacts = self.logged.iter().flat_map(|logged| &logged.rebuild.artifacts);
+        artifacts.filter(|a| a.purl == *purl).map(|a| a.published).collect()
     }
 }
 
 impl Desk<'_> {
     fn refuse(&mut self, what: String, why: &impl ToString) {
-        self.refused.push(Refused {
-            what,
-            why: why.to_string(),
-        });
+        self.refused.push(Refused { what, why: why.to_string() });
     }
 
     fn certificates(&mut self, envelopes: &[Envelope]) -> Vec<Certified> {
@@ -231,10 +209,7 @@ impl Desk<'_> {
         let verified = head.verify(&key).map_err(|error| error.to_string())?;
         let checkpoint = verified.checkpoint().clone();
         let place = (checkpoint.origin.clone(), checkpoint.size);
-        let first = self
-            .heads
-            .entry(place)
-            .or_insert_with(|| checkpoint.clone());
+        let first = self.heads.entry(place).or_insert_with(|| checkpoint.clone());
         if first.root != checkpoint.root {
             self.forked.insert(key);
         }
@@ -246,15 +221,10 @@ impl Desk<'_> {
         for at in proofs {
             places.entry(at.envelope).or_default().push(at);
         }
-        let by_fingerprint: BTreeMap<String, PublicKey> = self
-            .keys
-            .values()
-            .map(|key| (key.fingerprint(), *key))
-            .collect();
-        let envelopes: BTreeMap<Digest, &Envelope> = envelopes
-            .iter()
-            .map(|envelope| (envelope.digest(), envelope))
-            .collect();
+        let by_fingerprint: BTreeMap<String, PublicKey> =
+            self.keys.values().map(|key| (key.fingerprint(), *key)).collect();
+        let envelopes: BTreeMap<Digest, &Envelope> =
+            envelopes.iter().map(|envelope| (envelope.digest(), envelope)).collect();
         let mut logged = Vec::new();
         for (digest, envelope) in envelopes {
             let places = places.get(&digest).map_or(&[][..], Vec::as_slice);
@@ -275,26 +245,17 @@ impl Desk<'_> {
         places: &[&LoggedAt],
         keys: &BTreeMap<String, PublicKey>,
     ) -> Result<Option<Logged>, String> {
-        let key = keys
-            .get(envelope.keyid())
-            .ok_or("no certificate here names its key")?;
+        let key = keys.get(envelope.keyid()).ok_or("no certificate here names its key")?;
         let authentic = envelope.verify(key).map_err(|error| error.to_string())?;
         let claim = authentic.claim().map_err(|error| error.to_string())?;
         let (Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild)) = claim else {
             return Ok(None);
         };
         if rebuild.network != *self.network {
-            return Err(format!(
-                "it is of network {}, not {}",
-                rebuild.network, self.network
-            ));
+            return Err(format!("it is of network {}, not {}", rebuild.network, self.network));
         }
         let position = self.position(envelope, key, places)?;
-        Ok(Some(Logged {
-            authentic,
-            rebuild,
-            position,
-        }))
+        Ok(Some(Logged { authentic, rebuild, position }))
     }
 
     /// The first proof that holds; without one, the last thing that was wrong.
@@ -313,18 +274,12 @@ impl Desk<'_> {
                 continue;
             }
             let Some(head) = self.heads.get(&(at.origin.clone(), at.size)) else {
-                why = format!(
-                    "no verified head of size {} of {} is here",
-                    at.size, at.origin
-                );
+                why = format!("no verified head of size {} of {} is here", at.size, at.origin);
                 continue;
             };
             match verify_inclusion(leaf, &at.proof, head.size, head.root) {
                 Ok(()) => {
-                    let position = Position {
-                        year: at.origin.year(),
-                        index: at.proof.index,
-                    };
+                    let position = Position { year: at.origin.year(), index: at.proof.index };
                     found = found.max(Some(position));
                 }
                 Err(error) => why = error.to_string(),

@@ -84,11 +84,7 @@ impl PublicKey {
     /// Checks that the 32 bytes (RFC 8032 encoding) are a point, and not one of small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::WeakKey)?;
-        if key.is_weak() {
-            Err(KeyError::WeakKey)
-        } else {
-            Ok(Self(*bytes))
-        }
+        if key.is_weak() { Err(KeyError::WeakKey) } else { Ok(Self(*bytes)) }
     }
 
     /// The 32 bytes of RFC 8032.
@@ -99,10 +95,7 @@ impl PublicKey {
     /// `SHA256:...` as `ssh-keygen -l` prints it; the `keyid` of our envelopes.
     pub fn fingerprint(&self) -> String {
         let digest = Digest::of(&self.wire());
-        format!(
-            "SHA256:{}",
-            BASE64_STANDARD_NO_PAD.encode(digest.as_bytes())
-        )
+        format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(digest.as_bytes()))
     }
 
     /// SHA-256 of the 32 raw bytes: the key's name in origins and builder ids.
@@ -119,9 +112,7 @@ impl PublicKey {
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), KeyError> {
         let key = VerifyingKey::from_bytes(&self.0).map_err(|_| KeyError::WeakKey)?;
         key.verify_strict(message, &Signature::from_bytes(signature))
-            .map_err(|_| KeyError::BadSignature {
-                key: self.fingerprint(),
-            })
+            .map_err(|_| KeyError::BadSignature { key: self.fingerprint() })
     }
 
     /// The key in SSH's wire encoding (RFC 8709): what the fingerprint hashes.
@@ -160,9 +151,7 @@ impl FromStr for PublicKey {
         })?;
         match key.key_data() {
             ssh_key::public::KeyData::Ed25519(point) => Self::from_bytes(&point.0),
-            other => Err(KeyError::OtherAlgorithm {
-                found: other.algorithm().to_string(),
-            }),
+            other => Err(KeyError::OtherAlgorithm { found: other.algorithm().to_string() }),
         }
     }
 }
@@ -230,18 +219,14 @@ impl SecretKey {
             ssh_key::private::KeypairData::Encrypted(_) => {
                 Err(refuse("it is encrypted with a passphrase".to_owned()))
             }
-            _ => Err(KeyError::OtherAlgorithm {
-                found: key.algorithm().to_string(),
-            }),
+            _ => Err(KeyError::OtherAlgorithm { found: key.algorithm().to_string() }),
         }
     }
 
     /// The text of a key file that `ssh-keygen` and `ssh-add` read. The caller stores it with mode
     /// 0600 and wipes its copy.
     pub fn to_openssh(&self, comment: &str) -> Result<String, KeyError> {
-        let refuse = |error: ssh_key::Error| KeyError::NotWritable {
-            why: error.to_string(),
-        };
+        let refuse = |error: ssh_key::Error| KeyError::NotWritable { why: error.to_string() };
         let pair = ssh_key::private::Ed25519Keypair {
             public: ssh_key::public::Ed25519PublicKey(self.public_key().to_bytes()),
             private: ssh_key::private::Ed25519PrivateKey::from_bytes(self.0.as_bytes()),
@@ -277,10 +262,7 @@ mod tests {
     fn a_public_key_reads_back_with_and_without_comment() {
         let key = SecretKey::from_seed(&[7; 32]).public_key();
         assert_eq!(key.to_string().parse::<PublicKey>().unwrap(), key);
-        assert_eq!(
-            format!("{key} alice@host\n").parse::<PublicKey>().unwrap(),
-            key
-        );
+        assert_eq!(format!("{key} alice@host\n").parse::<PublicKey>().unwrap(), key);
         let json = serde_json::to_string(&key).unwrap();
         assert_eq!(serde_json::from_str::<PublicKey>(&json).unwrap(), key);
         assert!(serde_json::from_str::<PublicKey>(&json.replace("\"}", " x\"")).is_ok());

@@ -122,14 +122,7 @@ impl ArtifactOutcome {
         again: Option<Digest>,
     ) -> Result<Self, OutcomeError> {
         let outcome = Outcome::BuildFailed;
-        let mut seen = Self {
-            purl,
-            published,
-            produced,
-            again,
-            normalized: None,
-            outcome,
-        };
+        let mut seen = Self { purl, published, produced, again, normalized: None, outcome };
         seen.outcome = seen.derive()?;
         Ok(seen)
     }
@@ -139,11 +132,7 @@ impl ArtifactOutcome {
         let (purl, claimed) = (self.purl.clone(), self.outcome);
         match self.derive()? {
             derived if derived == claimed => Ok(()),
-            derived => Err(OutcomeError::Contradiction {
-                purl,
-                claimed,
-                derived,
-            }),
+            derived => Err(OutcomeError::Contradiction { purl, claimed, derived }),
         }
     }
 
@@ -177,17 +166,11 @@ impl ArtifactOutcome {
             _ if self.normalized.is_some() => return Ok(Outcome::Equivalent),
             Some(_) => Outcome::Differs,
             None => {
-                return Err(OutcomeError::SecondRunOwed {
-                    purl: purl(),
-                    produced,
-                });
+                return Err(OutcomeError::SecondRunOwed { purl: purl(), produced });
             }
         };
         match self.normalized {
-            Some(_) => Err(OutcomeError::NeedlessNormalized {
-                purl: purl(),
-                derived,
-            }),
+            Some(_) => Err(OutcomeError::NeedlessNormalized { purl: purl(), derived }),
             None => Ok(derived),
         }
     }
@@ -233,11 +216,7 @@ mod tests {
                 let (first, second) = (Some(of(first)), Some(of(second)));
                 let seen = ArtifactOutcome::observe(purl.clone(), of("P"), first, second).unwrap();
                 let is_published = seen.subject() == Some(of("P"));
-                assert_eq!(
-                    is_published,
-                    seen.outcome == Outcome::Reproduced,
-                    "{seen:?}"
-                );
+                assert_eq!(is_published, seen.outcome == Outcome::Reproduced, "{seen:?}");
             }
         }
     }
@@ -249,14 +228,8 @@ mod tests {
         let mut seen = ArtifactOutcome::observe(purl, of("P"), Some(of("P")), None).unwrap();
         seen.check().unwrap();
         seen.published = of("Q");
-        assert!(matches!(
-            seen.check(),
-            Err(OutcomeError::SecondRunOwed { .. })
-        ));
+        assert!(matches!(seen.check(), Err(OutcomeError::SecondRunOwed { .. })));
         seen.again = Some(of("P"));
-        assert!(matches!(
-            seen.check(),
-            Err(OutcomeError::Contradiction { .. })
-        ));
+        assert!(matches!(seen.check(), Err(OutcomeError::Contradiction { .. })));
     }
 }

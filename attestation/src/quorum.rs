@@ -67,31 +67,15 @@ impl Finding {
         if conclusion == Conclusion::Accepted {
             reasons.push(met(policy, have, purl));
         } else {
-            reasons.extend(
-                voices
-                    .iter_mut()
-                    .flat_map(|voice| voice.passed_over.drain(..)),
-            );
+            reasons.extend(voices.iter_mut().flat_map(|voice| voice.passed_over.drain(..)));
         }
         let votes = voices.into_iter().flat_map(|voice| voice.votes).collect();
-        Self {
-            purl: Some(purl.clone()),
-            conclusion,
-            have,
-            votes,
-            reasons,
-        }
+        Self { purl: Some(purl.clone()), conclusion, have, votes, reasons }
     }
 
     fn inconclusive(reasons: Vec<Reason>) -> Self {
         let conclusion = Conclusion::Inconclusive;
-        Self {
-            purl: None,
-            conclusion,
-            have: 0,
-            votes: Vec::new(),
-            reasons,
-        }
+        Self { purl: None, conclusion, have: 0, votes: Vec::new(), reasons }
     }
 
     fn into_verdict(self, policy: &Policy, evidence: &Evidence, question: &Question) -> Verdict {
@@ -109,17 +93,10 @@ impl Finding {
             },
             verdict: self.conclusion,
             votes: self.votes,
-            quorum: QuorumCount {
-                need: policy.need(),
-                have: self.have,
-                of: policy.of(),
-            },
+            quorum: QuorumCount { need: policy.need(), have: self.have, of: policy.of() },
             dissent: evidence.completeness(),
             reasons,
-            policy: PolicyApplied {
-                sha256: policy.digest(),
-                mode: policy.mode(),
-            },
+            policy: PolicyApplied { sha256: policy.digest(), mode: policy.mode() },
         }
     }
 }
@@ -131,14 +108,9 @@ fn without_purl(
     now: Timestamp,
 ) -> Finding {
     let (candidates, passed_over) = candidates(policy, evidence, question.sha256, now);
-    let findings: Vec<_> = candidates
-        .iter()
-        .map(|purl| Finding::of(policy, evidence, question, purl, now))
-        .collect();
-    let accepting = findings
-        .iter()
-        .filter(|f| f.conclusion == Conclusion::Accepted)
-        .count();
+    let findings: Vec<_> =
+        candidates.iter().map(|purl| Finding::of(policy, evidence, question, purl, now)).collect();
+    let accepting = findings.iter().filter(|f| f.conclusion == Conclusion::Accepted).count();
     let several = findings.len() > 1;
     let mut chosen = findings
         .into_iter()
@@ -161,17 +133,8 @@ fn candidates(
     let (mut purls, mut passed_over) = (BTreeSet::new(), BTreeSet::new());
     for operator in policy.voters() {
         let keys = keys_of(evidence, operator);
-        for logged in evidence
-            .logged()
-            .iter()
-            .filter(|logged| keys.contains(&logged.key()))
-        {
-            for artifact in logged
-                .rebuild()
-                .artifacts
-                .iter()
-                .filter(|a| a.published == file)
-            {
+        for logged in evidence.logged().iter().filter(|logged| keys.contains(&logged.key())) {
+            for artifact in logged.rebuild().artifacts.iter().filter(|a| a.published == file) {
                 match count(policy, evidence, &artifact.purl, operator, logged, now) {
                     Some(Ok(_)) => drop(purls.insert(artifact.purl.clone())),
                     Some(Err(reason)) => drop(passed_over.insert(reason)),
@@ -191,15 +154,8 @@ fn nothing_said(
 ) -> Finding {
     let nothing = Reason::new(
         "identity",
-        format!(
-            "no counting statement about a published file sha256:{}",
-            question.sha256
-        ),
-        format!(
-            "{} of {} operators behind this file",
-            policy.need(),
-            policy.of()
-        ),
+        format!("no counting statement about a published file sha256:{}", question.sha256),
+        format!("{} of {} operators behind this file", policy.need(), policy.of()),
         "say what the file is meant to be with --as PURL; check that it was downloaded whole",
     );
     let mut reasons = vec![if policy.of() == 0 { nobody() } else { nothing }];
@@ -212,11 +168,7 @@ fn ambiguous(candidates: &BTreeSet<Purl>) -> Finding {
     let names: Vec<_> = candidates.iter().take(8).map(Purl::as_str).collect();
     Finding::inconclusive(vec![Reason::new(
         "identity",
-        format!(
-            "this file is published under {} names: {}",
-            candidates.len(),
-            names.join(", ")
-        ),
+        format!("this file is published under {} names: {}", candidates.len(), names.join(", ")),
         "one name to judge it by",
         "say which one is meant with --as PURL",
     )])

@@ -91,10 +91,7 @@ pub(crate) fn expired(policy: &Policy, now: Timestamp) -> Option<Reason> {
 pub(crate) fn met(policy: &Policy, have: usize, purl: &Purl) -> Reason {
     Reason::new(
         "quorum",
-        format!(
-            "{have} of {} operators reproduced this file as {purl}",
-            policy.of()
-        ),
+        format!("{have} of {} operators reproduced this file as {purl}", policy.of()),
         format!("{} of {}", policy.need(), policy.of()),
         "nothing to do",
     )

@@ -18,11 +18,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn of(policy: &Policy, voices: &[Voice], file: Digest) -> Self {
-        let mut tally = Self {
-            support: BTreeMap::new(),
-            dissent: Vec::new(),
-            silent: 0,
-        };
+        let mut tally = Self { support: BTreeMap::new(), dissent: Vec::new(), silent: 0 };
         for (operator, voice) in policy.voters().zip(voices) {
             match &voice.stance {
                 Stance::Silent | Stance::Failed => tally.silent += 1,
@@ -41,30 +37,19 @@ impl Tally {
 
     /// Supporters of the best-supported subject of this file.
     pub(crate) fn have(&self, file: Digest) -> usize {
-        let of_file = self
-            .support
-            .iter()
-            .filter(|(subject, _)| subject.published == file);
+        let of_file = self.support.iter().filter(|(subject, _)| subject.published == file);
         of_file.map(|(_, count)| *count).max().unwrap_or(0)
     }
 
     /// Another file of the purl behind which the quorum stands, the best supported.
     pub(crate) fn other(&self, file: Digest, need: usize) -> Option<(Digest, usize)> {
-        let others = self
-            .support
-            .iter()
-            .filter(|(subject, _)| subject.published != file);
+        let others = self.support.iter().filter(|(subject, _)| subject.published != file);
         let met = others.filter(|(_, count)| **count >= need);
-        met.map(|(subject, count)| (subject.published, *count))
-            .max_by_key(|(_, count)| *count)
+        met.map(|(subject, count)| (subject.published, *count)).max_by_key(|(_, count)| *count)
     }
 
     /// Whether supporters of this file disagree about its sources.
     pub(crate) fn sources_differ(&self, file: Digest) -> bool {
-        self.support
-            .keys()
-            .filter(|subject| subject.published == file)
-            .count()
-            > 1
+        self.support.keys().filter(|subject| subject.published == file).count() > 1
     }
 }

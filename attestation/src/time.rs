@@ -29,8 +29,7 @@ impl Timestamp {
 
     /// The year in UTC, 1970..=9999: a log's origin carries it.
     pub fn year(self) -> i16 {
-        self.to_jiff()
-            .map_or(1970, |time| time.to_zoned(jiff::tz::TimeZone::UTC).year())
+        self.to_jiff().map_or(1970, |time| time.to_zoned(jiff::tz::TimeZone::UTC).year())
     }
 
     fn to_jiff(self) -> Option<jiff::Timestamp> {
@@ -64,16 +63,10 @@ impl FromStr for Timestamp {
     /// Offsets, fractions, leap seconds and lowercase letters are refused: a time has one
     /// spelling.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
-        let refuse = || TimestampError {
-            found: text.chars().take(80).collect(),
-        };
+        let refuse = || TimestampError { found: text.chars().take(80).collect() };
         let parsed: jiff::Timestamp = text.parse().map_err(|_| refuse())?;
         let time = Self::from_unix(parsed.as_second());
-        if time.to_string() == text {
-            Ok(time)
-        } else {
-            Err(refuse())
-        }
+        if time.to_string() == text { Ok(time) } else { Err(refuse()) }
     }
 }
 
@@ -90,17 +83,13 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            return String::deserialize(deserializer)?
-                .parse()
-                .map_err(D::Error::custom);
+            return String::deserialize(deserializer)?.parse().map_err(D::Error::custom);
         }
         let seconds = i64::deserialize(deserializer)?;
         if (0..=LAST).contains(&seconds) {
             Ok(Self(seconds))
         } else {
-            Err(D::Error::custom(format!(
-                "found {seconds}, needed Unix seconds up to {LAST}"
-            )))
+            Err(D::Error::custom(format!("found {seconds}, needed Unix seconds up to {LAST}")))
         }
     }
 }
@@ -116,10 +105,7 @@ mod tests {
             let time = Timestamp::from_unix(seconds);
             assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
         }
-        assert_eq!(
-            Timestamp::from_unix(1_700_000_000).to_string(),
-            "2023-11-14T22:13:20Z"
-        );
+        assert_eq!(Timestamp::from_unix(1_700_000_000).to_string(), "2023-11-14T22:13:20Z");
         assert_eq!(Timestamp::from_unix(1_700_000_000).year(), 2023);
     }
 
@@ -139,13 +125,7 @@ mod tests {
 
     #[test]
     fn a_clock_out_of_range_still_makes_a_text() {
-        assert_eq!(
-            Timestamp::from_unix(i64::MIN).to_string(),
-            "1970-01-01T00:00:00Z"
-        );
-        assert_eq!(
-            Timestamp::from_unix(i64::MAX).to_string(),
-            "9999-12-30T22:00:00Z"
-        );
+        assert_eq!(Timestamp::from_unix(i64::MIN).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(Timestamp::from_unix(i64::MAX).to_string(), "9999-12-30T22:00:00Z");
     }
 }

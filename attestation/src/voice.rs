@@ -35,17 +35,8 @@ impl Counted<'_> {
     }
 
     fn subject(&self) -> Subject {
-        let sources = self
-            .logged
-            .rebuild()
-            .sources
-            .iter()
-            .map(|source| source.digest)
-            .collect();
-        Subject {
-            published: self.artifact.published,
-            sources,
-        }
+        let sources = self.logged.rebuild().sources.iter().map(|source| source.digest).collect();
+        Subject { published: self.artifact.published, sources }
     }
 
     fn vote(&self, operator: &Operator) -> Vote {
@@ -93,10 +84,7 @@ pub(crate) fn voices(
     purl: &Purl,
     now: Timestamp,
 ) -> Vec<Voice> {
-    policy
-        .voters()
-        .map(|operator| voice(policy, evidence, purl, operator, now))
-        .collect()
+    policy.voters().map(|operator| voice(policy, evidence, purl, operator, now)).collect()
 }
 
 fn voice(
@@ -109,11 +97,7 @@ fn voice(
     let (mut newest, mut passed_over) = (Vec::new(), BTreeSet::new());
     for key in keys_of(evidence, operator) {
         let mut of_key: Vec<Counted<'_>> = Vec::new();
-        for logged in evidence
-            .logged()
-            .iter()
-            .filter(|logged| logged.key() == key)
-        {
+        for logged in evidence.logged().iter().filter(|logged| logged.key() == key) {
             match count(policy, evidence, purl, operator, logged, now) {
                 Some(Ok(counted)) => of_key.push(counted),
                 Some(Err(reason)) => drop(passed_over.insert(reason)),
@@ -122,24 +106,14 @@ fn voice(
         }
         newest.extend(newest_of(of_key));
     }
-    let votes = newest
-        .iter()
-        .map(|counted| counted.vote(operator))
-        .collect();
-    Voice {
-        stance: stance(&newest),
-        votes,
-        passed_over: passed_over.into_iter().collect(),
-    }
+    let votes = newest.iter().map(|counted| counted.vote(operator)).collect();
+    Voice { stance: stance(&newest), votes, passed_over: passed_over.into_iter().collect() }
 }
 
 /// Every key that the operator ever certified, as far as the evidence shows.
 pub(crate) fn keys_of(evidence: &Evidence, operator: &Operator) -> BTreeSet<PublicKey> {
     let certificates = evidence.certificates().iter().map(Certified::certificate);
-    certificates
-        .filter(|c| c.operator == operator.key)
-        .map(|c| c.rebuilder)
-        .collect()
+    certificates.filter(|c| c.operator == operator.key).map(|c| c.rebuilder).collect()
 }
 
 /// `None` where the statement is not about the purl; a reason where it is and does not count.
@@ -151,11 +125,7 @@ pub(crate) fn count<'a>(
     logged: &'a Logged,
     now: Timestamp,
 ) -> Option<Result<Counted<'a>, Reason>> {
-    let artifact = logged
-        .rebuild()
-        .artifacts
-        .iter()
-        .find(|artifact| artifact.purl == *purl)?;
+    let artifact = logged.rebuild().artifacts.iter().find(|artifact| artifact.purl == *purl)?;
     let checks = [
         in_network(policy, logged),
         certified(evidence, operator, logged, now),
@@ -200,10 +170,7 @@ fn certified(
                 key.fingerprint()
             ),
             "a certificate by the operator's key that is valid now",
-            format!(
-                "ask {} for a new certificate, or check this machine's clock",
-                operator.name
-            ),
+            format!("ask {} for a new certificate, or check this machine's clock", operator.name),
         )
     })
 }
@@ -236,18 +203,11 @@ fn bound(policy: &Policy, purl: &Purl, operator: &Operator, logged: &Logged) -> 
     let expected = if named.is_empty() {
         "an [[authority]] of the policy whose pattern covers the purl".to_owned()
     } else {
-        format!(
-            "one of {}",
-            named.into_iter().collect::<Vec<_>>().join(", ")
-        )
+        format!("one of {}", named.into_iter().collect::<Vec<_>>().join(", "))
     };
     Some(Reason::new(
         "authority",
-        format!(
-            "{} relies on {} for {purl}",
-            operator.name,
-            signers.join(", ")
-        ),
+        format!("{} relies on {} for {purl}", operator.name, signers.join(", ")),
         expected,
         "check that key, then name it in an [[authority]] of the policy; or have the operator rebuild from the right index",
     ))
@@ -268,15 +228,9 @@ fn newest_of(mut of_key: Vec<Counted<'_>>) -> Option<Counted<'_>> {
 /// Takes an operator's keys together. They must agree on outcome, file and sources; failing to
 /// build contradicts nothing.
 fn stance(newest: &[Counted<'_>]) -> Stance {
-    let mut says = newest
-        .iter()
-        .filter(|counted| counted.outcome() != Outcome::BuildFailed);
+    let mut says = newest.iter().filter(|counted| counted.outcome() != Outcome::BuildFailed);
     let Some(first) = says.next() else {
-        return if newest.is_empty() {
-            Stance::Silent
-        } else {
-            Stance::Failed
-        };
+        return if newest.is_empty() { Stance::Silent } else { Stance::Failed };
     };
     let subject = first.subject();
     if says.any(|other| other.outcome() != first.outcome() || other.subject() != subject) {

@@ -1,10 +1,5 @@
 //! try
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a driver"
-)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::print_stderr, reason = "a driver")]
 use reattest_rebuilder::fetch::Endpoints;
 use reattest_rebuilder::*;
 fn main() {
@@ -12,10 +7,7 @@ fn main() {
     let t = std::time::Instant::now();
     let mut mirror = match std::env::var("RB_ROOT") {
         Ok(r) => Mirror::new(&Endpoints::given([r]), &cache),
-        _ => Mirror::new(
-            &Endpoints::of_apt(std::path::Path::new("/etc/apt")).unwrap(),
-            &cache,
-        ),
+        _ => Mirror::new(&Endpoints::of_apt(std::path::Path::new("/etc/apt")).unwrap(), &cache),
     }
     .unwrap();
     for a in std::env::args().skip(1) {
@@ -53,10 +45,6 @@ fn main() {
             }
             Err(e) => println!("ERROR {e}"),
         }
-        println!(
-            "{:7.2} downloaded {}",
-            t.elapsed().as_secs_f64(),
-            mirror.downloaded()
-        );
+        println!("{:7.2} downloaded {}", t.elapsed().as_secs_f64(), mirror.downloaded());
     }
 }

@@ -73,13 +73,7 @@ impl Build<'_> {
                 outcome: outcome.outcome,
             });
         }
-        Ok(Made {
-            first,
-            second,
-            outcomes,
-            source_time,
-            scratch: kept,
-        })
+        Ok(Made { first, second, outcomes, source_time, scratch: kept })
     }
 
     fn run(
@@ -96,13 +90,8 @@ impl Build<'_> {
         for file in self.release.sources() {
             self.cas.copy_to(&file.sha256, &inputs.join(&file.name))?;
         }
-        let bench = Bench {
-            build: self,
-            place,
-            inputs,
-            log: scratch.path().join("build.log"),
-            cancel,
-        };
+        let bench =
+            Bench { build: self, place, inputs, log: scratch.path().join("build.log"), cancel };
         let (watch, started) = (Stopwatch::start(), clock::now());
         let ended = bench.steps(scratch.path())?;
         let finished = clock::now();
@@ -111,21 +100,8 @@ impl Build<'_> {
             outputs = collect(self.release.published(), &bench.place, scratch.path())?;
         }
         let succeeded = !outputs.is_empty();
-        progress(Progress::Built {
-            run: number,
-            seconds: watch.seconds(),
-            succeeded,
-        });
-        Ok((
-            Run {
-                outputs,
-                log: bench.log,
-                started,
-                finished,
-            },
-            ended.source_time,
-            scratch,
-        ))
+        progress(Progress::Built { run: number, seconds: watch.seconds(), succeeded });
+        Ok((Run { outputs, log: bench.log, started, finished }, ended.source_time, scratch))
     }
 }
 
@@ -148,37 +124,18 @@ impl Bench<'_> {
         let mut source_time = None;
         for (index, step) in self.build.recipe.steps.iter().enumerate() {
             if self.run(step, &self.log)? != Ended::Success {
-                return Ok(Steps {
-                    succeeded: false,
-                    source_time,
-                });
+                return Ok(Steps { succeeded: false, source_time });
             }
             if index == 0 {
                 source_time = self.source_time(&scratch.join("time.log"))?;
             }
         }
-        Ok(Steps {
-            succeeded: true,
-            source_time,
-        })
+        Ok(Steps { succeeded: true, source_time })
     }
 
     fn run(&self, step: &Step, log: &Path) -> Result<Ended, RebuildError> {
-        let Build {
-            recipe,
-            root,
-            workshop,
-            sandbox,
-            ..
-        } = self.build;
-        let spec = plan::spec(
-            recipe,
-            step,
-            root,
-            &self.place,
-            &self.inputs,
-            workshop.limits,
-        );
+        let Build { recipe, root, workshop, sandbox, .. } = self.build;
+        let spec = plan::spec(recipe, step, root, &self.place, &self.inputs, workshop.limits);
         Ok(sandbox.run(&spec, log, self.cancel)?)
     }
 
@@ -210,12 +167,7 @@ fn collect(
         let mut to = File::create_new(&path).map_err(io)?;
         let size = io::copy(&mut from, &mut to).map_err(io)?;
         let sha256 = digest_of(&mut File::open(&path).map_err(io)?).map_err(io)?;
-        outputs.push(Output {
-            purl: artifact.purl.clone(),
-            path,
-            sha256,
-            size,
-        });
+        outputs.push(Output { purl: artifact.purl.clone(), path, sha256, size });
     }
     Ok(outputs)
 }
@@ -233,10 +185,7 @@ fn open_plain(path: &Path) -> io::Result<Option<File>> {
 
 fn digests(published: &[Published], run: &Run) -> Digests {
     let of = |artifact: &Published| {
-        let output = run
-            .outputs
-            .iter()
-            .find(|output| output.purl == artifact.purl);
+        let output = run.outputs.iter().find(|output| output.purl == artifact.purl);
         output.map(|output| output.sha256)
     };
     published.iter().map(of).collect()

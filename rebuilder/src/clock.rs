@@ -1,8 +1,5 @@
 //! Where a rebuild reads the clock (every step): times for the record, and how long things took.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the one place of this crate that reads the clock"
-)]
+#![expect(clippy::disallowed_methods, reason = "the one place of this crate that reads the clock")]
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,9 +7,7 @@ use reattest_attestation::Timestamp;
 
 /// This machine's clock; a claim, as everyone who reads it knows.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 

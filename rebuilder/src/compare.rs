@@ -30,9 +30,8 @@ pub(crate) fn outcomes(
     let outcome = |(index, published): (usize, &Published)| {
         let made = first.get(index).copied().flatten();
         let differs = made.is_some_and(|m| m != published.sha256);
-        let again = second
-            .and_then(|second| second.get(index).copied().flatten())
-            .filter(|_| differs);
+        let again =
+            second.and_then(|second| second.get(index).copied().flatten()).filter(|_| differs);
         ArtifactOutcome::observe(published.purl.clone(), published.sha256, made, again).map_err(
             |e| RebuildError::Environment {
                 step: format!("repeat the build of {}", published.file_name),

@@ -13,7 +13,7 @@ use crate::sandbox::SandboxError;
 pub enum RebuildError {
     /// An input did not come.
     #[error(transparent)]
-    Fetch(#[from] FetchProblem),
+    Fetch(FetchProblem),
     /// The archive's index cannot be trusted or read.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -61,7 +61,7 @@ pub enum RebuildError {
     },
     /// The machine cannot run a sandbox, or a sandboxed step passed a limit.
     #[error(transparent)]
-    Sandbox(#[from] SandboxError),
+    Sandbox(SandboxError),
     /// The store of inputs failed.
     #[error(transparent)]
     Cas(#[from] CasError),
@@ -92,10 +92,27 @@ impl RebuildError {
         if source.kind() == io::ErrorKind::StorageFull {
             return Self::NoSpace(path.to_owned());
         }
-        Self::Io {
-            what,
-            path: path.to_owned(),
-            source,
+        Self::Io { what, path: path.to_owned(), source }
+    }
+}
+
+/// A stop and a full disk are the same wherever they happened.
+impl From<FetchProblem> for RebuildError {
+    fn from(problem: FetchProblem) -> Self {
+        match problem {
+            FetchProblem::Cancelled { .. } => Self::Cancelled,
+            FetchProblem::NoSpace { path } => Self::NoSpace(PathBuf::from(path)),
+            other => Self::Fetch(other),
+        }
+    }
+}
+
+impl From<SandboxError> for RebuildError {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Cancelled => Self::Cancelled,
+            SandboxError::NoSpace(path) => Self::NoSpace(path),
+            other => Self::Sandbox(other),
         }
     }
 }

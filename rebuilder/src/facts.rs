@@ -19,11 +19,7 @@ pub(crate) fn of(
     cas: &Cas,
     document: &Document,
 ) -> Result<BuildFacts, RebuildError> {
-    let command = recipe
-        .steps
-        .last()
-        .map(|step| step.command.clone())
-        .unwrap_or_default();
+    let command = recipe.steps.last().map(|step| step.command.clone()).unwrap_or_default();
     Ok(BuildFacts {
         command,
         environment: recipe.environment.clone(),
@@ -54,33 +50,18 @@ fn keep_log(run: &Run, cas: &Cas) -> Result<Digest, RebuildError> {
 
 /// A name for this run: unlike any other of this machine, and telling nothing about it.
 fn invocation(document: &Document, run: &Run) -> String {
-    let id = format!(
-        "{} {} {}",
-        document.digest(),
-        run.started.as_unix(),
-        run.log.display()
-    );
+    let id = format!("{} {} {}", document.digest(), run.started.as_unix(), run.log.display());
     format!("urn:reattest:invocation:{}", Digest::of(id.as_bytes()))
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(path)
-        .unwrap_or_default()
-        .trim()
-        .chars()
-        .take(128)
-        .collect()
+    fs::read_to_string(path).unwrap_or_default().trim().chars().take(128).collect()
 }
 
 /// The first processor's model name; see `proc_cpuinfo(5)`. Some architectures have none.
 fn cpu() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("model name"));
-    let name = line
-        .and_then(|line| line.split_once(':'))
-        .map(|(_, name)| name.trim());
-    name.unwrap_or(std::env::consts::ARCH)
-        .chars()
-        .take(128)
-        .collect()
+    let name = line.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim());
+    name.unwrap_or(std::env::consts::ARCH).chars().take(128).collect()
 }

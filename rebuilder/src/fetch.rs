@@ -25,11 +25,7 @@ pub struct Want {
 impl Want {
     /// A file whose digest is known.
     pub fn pinned(location: &str, sha256: Digest, size: u64) -> Self {
-        Self {
-            location: location.to_owned(),
-            expected: Some((sha256, size)),
-            limit: size,
-        }
+        Self { location: location.to_owned(), expected: Some((sha256, size)), limit: size }
     }
 }
 

@@ -24,52 +24,27 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 pub fn recipe(release: &Release, lock: Digest, parallel: usize) -> Recipe {
     let source = release.source_name();
     let tree = format!("{source}-{}", upstream(release.version()));
-    let dsc = release
-        .sources()
-        .first()
-        .map(|file| file.name.as_str())
-        .unwrap_or_default();
-    let class = if release.is_indep() {
-        "--build=all"
-    } else {
-        "--build=any"
-    };
-    let unpack = [
-        "dpkg-source",
-        "--no-check",
-        "-x",
-        &format!("{INPUT_PLACE}/{dsc}"),
-        &tree,
-    ];
+    let dsc = release.sources().first().map(|file| file.name.as_str()).unwrap_or_default();
+    let class = if release.is_indep() { "--build=all" } else { "--build=any" };
+    let unpack = ["dpkg-source", "--no-check", "-x", &format!("{INPUT_PLACE}/{dsc}"), &tree];
     let build = ["dpkg-buildpackage", "-us", "-uc", class];
     Recipe {
         format: FORMAT,
         source: release.source().clone(),
         files: release.sources().iter().map(source_input).collect(),
         lock,
-        steps: vec![
-            step(BUILD_PLACE, &unpack),
-            step(&format!("{BUILD_PLACE}/{tree}"), &build),
-        ],
+        steps: vec![step(BUILD_PLACE, &unpack), step(&format!("{BUILD_PLACE}/{tree}"), &build)],
         environment: environment(parallel),
         hostname: HOSTNAME.to_owned(),
         user: Identity::Builder.id(),
-        outputs: release
-            .published()
-            .iter()
-            .map(|p| p.file_name.clone())
-            .collect(),
+        outputs: release.published().iter().map(|p| p.file_name.clone()).collect(),
         learned: BTreeMap::new(),
     }
 }
 
 /// What the step after the unpacking prints: the source time that the build will take.
 pub fn source_time_step(recipe: &Recipe) -> Step {
-    let directory = recipe
-        .steps
-        .last()
-        .map(|step| step.directory.clone())
-        .unwrap_or_default();
+    let directory = recipe.steps.last().map(|step| step.directory.clone()).unwrap_or_default();
     step(&directory, &["dpkg-parsechangelog", "-STimestamp"])
 }
 
@@ -106,10 +81,7 @@ pub fn spec(
 
 fn step(directory: &str, command: &[&str]) -> Step {
     let command = command.iter().map(|word| (*word).to_owned()).collect();
-    Step {
-        directory: directory.to_owned(),
-        command,
-    }
+    Step { directory: directory.to_owned(), command }
 }
 
 fn source_input(file: &crate::release::SourceFile) -> SourceInput {
@@ -134,18 +106,13 @@ fn environment(parallel: usize) -> BTreeMap<String, String> {
         ("SHELL", "/bin/sh"),
         ("USER", "builder"),
     ];
-    variables
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// A version without epoch and Debian revision; deb-version(7).
 pub fn upstream(version: &str) -> &str {
     let without_epoch = version.split_once(':').map_or(version, |(_, rest)| rest);
-    without_epoch
-        .rsplit_once('-')
-        .map_or(without_epoch, |(upstream, _)| upstream)
+    without_epoch.rsplit_once('-').map_or(without_epoch, |(upstream, _)| upstream)
 }
 
 #[cfg(test)]
@@ -154,12 +121,8 @@ mod tests {
 
     #[test]
     fn the_source_tree_is_named_as_on_a_build_daemon() {
-        let table = [
-            ("6.5", "6.5"),
-            ("1.13-1+deb13u1", "1.13"),
-            ("2:1.0-rc1-3", "1.0-rc1"),
-            ("1:4", "4"),
-        ];
+        let table =
+            [("6.5", "6.5"), ("1.13-1+deb13u1", "1.13"), ("2:1.0-rc1-3", "1.0-rc1"), ("1:4", "4")];
         for (version, expected) in table {
             assert_eq!(upstream(version), expected);
         }

@@ -120,15 +120,8 @@ pub fn rebuild(
     let cas = Cas::below(&workshop.cache)?;
     let now = clock::now();
     let release = release::find(reference, workshop, &cas, fetch, progress, now.as_unix())?;
-    let published = release
-        .published()
-        .iter()
-        .map(|p| p.file_name.clone())
-        .collect();
-    progress(Progress::Found {
-        source: release.source().to_string(),
-        published,
-    });
+    let published = release.published().iter().map(|p| p.file_name.clone()).collect();
+    progress(Progress::Found { source: release.source().to_string(), published });
     fetch_sources(&release, fetch)?;
     let (packages, lock) =
         environment::lock(&release, workshop, &cas, &sandbox, fetch, progress, cancel)?;
@@ -158,13 +151,7 @@ pub fn rebuild(
     };
     let made = build.until_certain(progress, cancel)?;
     let facts = facts::of(&recipe, &made.first, made.source_time, &cas, &document)?;
-    let Made {
-        first,
-        second,
-        outcomes,
-        scratch,
-        ..
-    } = made;
+    let Made { first, second, outcomes, scratch, .. } = made;
     Ok(Rebuilt {
         release,
         recipe: document,
@@ -188,11 +175,8 @@ fn fetch_sources(release: &Release, fetch: &mut dyn Fetch) -> Result<(), Rebuild
 }
 
 fn pinned(release: &Release, packages: &Lock, recipe: &Document, lock: &Document) -> Progress {
-    let sizes = packages
-        .packages
-        .iter()
-        .map(|p| p.size)
-        .chain(release.sources().iter().map(|s| s.size));
+    let sizes =
+        packages.packages.iter().map(|p| p.size).chain(release.sources().iter().map(|s| s.size));
     Progress::Pinned {
         inputs: packages.packages.len() + release.sources().len(),
         bytes: sizes.sum(),

@@ -59,12 +59,7 @@ impl Reference {
             Some((name, version)) => (name, Some(version.to_owned())),
             None => (short, None),
         };
-        Self {
-            name: name.to_owned(),
-            version,
-            arch: None,
-            suite: DEFAULT_SUITE.to_owned(),
-        }
+        Self { name: name.to_owned(), version, arch: None, suite: DEFAULT_SUITE.to_owned() }
     }
 
     fn from_purl_text(text: &str) -> Result<Self, ReferenceError> {
@@ -82,9 +77,7 @@ impl Reference {
             name: purl.name(),
             version: purl.version(),
             arch: purl.qualifier("arch"),
-            suite: purl
-                .qualifier("distro")
-                .unwrap_or_else(|| DEFAULT_SUITE.to_owned()),
+            suite: purl.qualifier("distro").unwrap_or_else(|| DEFAULT_SUITE.to_owned()),
         })
     }
 
@@ -117,11 +110,7 @@ fn check(
     if is_fine(found) {
         return Ok(());
     }
-    Err(ReferenceError::Characters {
-        what,
-        found: found.to_owned(),
-        allowed,
-    })
+    Err(ReferenceError::Characters { what, found: found.to_owned(), allowed })
 }
 
 /// Debian policy 5.6.1, without its minimum length: suites and architectures use it too.

@@ -136,9 +136,7 @@ impl Release {
 
     /// Whether the asked artifact is `Architecture: all`; the build makes that class only.
     pub fn is_indep(&self) -> bool {
-        self.published
-            .first()
-            .is_some_and(|p| p.architecture == "all")
+        self.published.first().is_some_and(|p| p.architecture == "all")
     }
 }
 

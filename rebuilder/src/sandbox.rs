@@ -76,3 +76,6 @@ pub enum SandboxError {
         source: io::Error,
     },
 }
+
+#[cfg(test)]
+mod tests;

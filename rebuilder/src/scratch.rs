@@ -30,13 +30,8 @@ impl Scratch {
         // Locked before it stands where a sweeper looks, so no sweeper can be first.
         let unnamed = tempfile::NamedTempFile::new_in(parent)?;
         flock(unnamed.as_file(), FlockOperation::NonBlockingLockExclusive)?;
-        let lock = unnamed
-            .persist(directory.path().join(LOCK))
-            .map_err(|e| e.error)?;
-        Ok(Self {
-            directory,
-            _lock: lock,
-        })
+        let lock = unnamed.persist(directory.path().join(LOCK)).map_err(|e| e.error)?;
+        Ok(Self { directory, _lock: lock })
     }
 
     /// A new directory inside, for one purpose.
@@ -90,9 +85,7 @@ fn open_up(path: &Path) {
         let Ok(entries) = fs::read_dir(&directory) else {
             continue;
         };
-        let inner = entries
-            .flatten()
-            .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
+        let inner = entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
         left.extend(inner.map(|entry| entry.path()));
     }
 }

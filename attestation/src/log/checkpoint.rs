@@ -76,11 +76,7 @@ impl Origin {
     /// The log of `key` in `network` for `year`; years outside 1970..=9999 are moved to the
     /// nearer end, as timestamps are.
     pub fn new(network: &NetworkId, key: &PublicKey, year: i16) -> Self {
-        Self {
-            network: network.clone(),
-            key: key.digest(),
-            year: year.clamp(1970, 9999),
-        }
+        Self { network: network.clone(), key: key.digest(), year: year.clamp(1970, 9999) }
     }
 
     /// SHA-256 of the key's 32 raw bytes.
@@ -109,17 +105,11 @@ impl FromStr for Origin {
     type Err = CheckpointError;
 
     fn from_str(text: &str) -> Result<Self, CheckpointError> {
-        let refuse = || CheckpointError::Origin {
-            found: text.chars().take(80).collect(),
-        };
+        let refuse = || CheckpointError::Origin { found: text.chars().take(80).collect() };
         let mut parts = text.split('/');
-        let (Some("reattest"), Some(network), Some(key), Some(year), None) = (
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-        ) else {
+        let (Some("reattest"), Some(network), Some(key), Some(year), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Err(refuse());
         };
         let origin = Self {
@@ -128,11 +118,7 @@ impl FromStr for Origin {
             year: year.parse().map_err(|_| refuse())?,
         };
         let in_range = (1970..=9999).contains(&origin.year);
-        if in_range && origin.to_string() == text {
-            Ok(origin)
-        } else {
-            Err(refuse())
-        }
+        if in_range && origin.to_string() == text { Ok(origin) } else { Err(refuse()) }
     }
 }
 
@@ -186,33 +172,22 @@ impl Checkpoint {
         let malformed = |why| CheckpointError::Malformed { why };
         let mut lines = text.split('\n');
         // Extension lines are refused: the specification lets nobody depend on them.
-        let (Some(origin), Some(size), Some(root), Some(""), None) = (
-            lines.next(),
-            lines.next(),
-            lines.next(),
-            lines.next(),
-            lines.next(),
-        ) else {
+        let (Some(origin), Some(size), Some(root), Some(""), None) =
+            (lines.next(), lines.next(), lines.next(), lines.next(), lines.next())
+        else {
             return Err(malformed("its text has not exactly three lines"));
         };
-        let root = BASE64_STANDARD
-            .decode(root)
-            .ok()
-            .and_then(|raw| raw.try_into().ok());
+        let root = BASE64_STANDARD.decode(root).ok().and_then(|raw| raw.try_into().ok());
         let checkpoint = Self {
             origin: origin.parse()?,
-            size: size
-                .parse()
-                .map_err(|_| malformed("its size is no number"))?,
+            size: size.parse().map_err(|_| malformed("its size is no number"))?,
             root: Digest::from_bytes(root.ok_or(malformed("its root is no SHA-256"))?),
         };
         if checkpoint.size > LOG_SIZE_MAX {
             return Err(malformed("its size is beyond 2^48"));
         }
         if checkpoint.text() != text {
-            return Err(malformed(
-                "its size has another spelling than plain decimal digits",
-            ));
+            return Err(malformed("its size has another spelling than plain decimal digits"));
         }
         Ok(checkpoint)
     }
@@ -256,35 +231,22 @@ impl SignedCheckpoint {
     pub fn parse(bytes: &[u8]) -> Result<Self, CheckpointError> {
         let malformed = |why| CheckpointError::Malformed { why };
         if bytes.len() > CHECKPOINT_MAX {
-            return Err(CheckpointError::TooLong {
-                found: bytes.len(),
-                limit: CHECKPOINT_MAX,
-            });
+            return Err(CheckpointError::TooLong { found: bytes.len(), limit: CHECKPOINT_MAX });
         }
         let note = str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
         if note.chars().any(|c| c.is_control() && c != '\n') {
             return Err(malformed("it has control characters"));
         }
-        let (text, lines) = note
-            .split_once("\n\n")
-            .ok_or(malformed("it has no empty line before signatures"))?;
-        let lines = lines
-            .strip_suffix('\n')
-            .ok_or(malformed("it does not end in a newline"))?;
-        let signatures: Vec<_> = lines
-            .split('\n')
-            .map(note_signature)
-            .collect::<Result<_, _>>()?;
+        let (text, lines) =
+            note.split_once("\n\n").ok_or(malformed("it has no empty line before signatures"))?;
+        let lines = lines.strip_suffix('\n').ok_or(malformed("it does not end in a newline"))?;
+        let signatures: Vec<_> = lines.split('\n').map(note_signature).collect::<Result<_, _>>()?;
         if signatures.len() > CHECKPOINT_SIGNATURES_MAX {
             let (found, limit) = (signatures.len(), CHECKPOINT_SIGNATURES_MAX);
             return Err(CheckpointError::TooLong { found, limit });
         }
         let checkpoint = Checkpoint::parse(&format!("{text}\n"))?;
-        Ok(Self {
-            bytes: bytes.to_vec(),
-            checkpoint,
-            signatures,
-        })
+        Ok(Self { bytes: bytes.to_vec(), checkpoint, signatures })
     }
 
     /// The note's bytes.
@@ -311,34 +273,23 @@ impl SignedCheckpoint {
         let [signature] = own.as_slice() else {
             return Err(CheckpointError::Signatures { found: own.len() });
         };
-        let signature =
-            <&[u8; 64]>::try_from(*signature).map_err(|_| CheckpointError::Malformed {
-                why: "its signature has not 64 bytes",
-            })?;
+        let signature = <&[u8; 64]>::try_from(*signature)
+            .map_err(|_| CheckpointError::Malformed { why: "its signature has not 64 bytes" })?;
         key.verify(self.checkpoint.text().as_bytes(), signature)?;
-        Ok(VerifiedCheckpoint {
-            signed: self.clone(),
-            key: *key,
-        })
+        Ok(VerifiedCheckpoint { signed: self.clone(), key: *key })
     }
 }
 
 fn note_signature(line: &str) -> Result<NoteSignature, CheckpointError> {
-    let malformed = CheckpointError::Malformed {
-        why: "a signature line is not \"\u{2014} NAME BASE64\"",
-    };
-    let parts = line
-        .strip_prefix("\u{2014} ")
-        .and_then(|rest| rest.split_once(' '));
+    let malformed =
+        CheckpointError::Malformed { why: "a signature line is not \"\u{2014} NAME BASE64\"" };
+    let parts = line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' '));
     let Some((name, blob)) = parts.filter(|(name, _)| !name.is_empty() && !name.contains('+'))
     else {
         return Err(malformed);
     };
     match BASE64_STANDARD.decode(blob) {
-        Ok(blob) if blob.len() > 4 => Ok(NoteSignature {
-            name: name.to_owned(),
-            blob,
-        }),
+        Ok(blob) if blob.len() > 4 => Ok(NoteSignature { name: name.to_owned(), blob }),
         _ => Err(malformed),
     }
 }
@@ -376,11 +327,7 @@ mod tests {
     fn signed() -> (SignedCheckpoint, SecretKey) {
         let key = SecretKey::from_seed(&[3; 32]);
         let origin = Origin::new(&"test".parse().unwrap(), &key.public_key(), 2026);
-        let head = Checkpoint {
-            origin,
-            size: 5,
-            root: Digest::of(b"root"),
-        };
+        let head = Checkpoint { origin, size: 5, root: Digest::of(b"root") };
         (head.sign(&key).unwrap(), key)
     }
 
@@ -398,10 +345,7 @@ mod tests {
         let (signed, key) = signed();
         let mut note = signed.as_bytes().to_vec();
         note.extend_from_slice("\u{2014} witness.example AAAAAAAA\n".as_bytes());
-        SignedCheckpoint::parse(&note)
-            .unwrap()
-            .verify(&key.public_key())
-            .unwrap();
+        SignedCheckpoint::parse(&note).unwrap().verify(&key.public_key()).unwrap();
     }
 
     #[test]
@@ -409,10 +353,7 @@ mod tests {
         let (signed, key) = signed();
         let text = String::from_utf8(signed.as_bytes().to_vec()).unwrap();
         let grown = SignedCheckpoint::parse(text.replace("\n5\n", "\n6\n").as_bytes()).unwrap();
-        assert!(matches!(
-            grown.verify(&key.public_key()),
-            Err(CheckpointError::Signature(_))
-        ));
+        assert!(matches!(grown.verify(&key.public_key()), Err(CheckpointError::Signature(_))));
         let stranger = SecretKey::from_seed(&[4; 32]);
         assert!(signed.verify(&stranger.public_key()).is_err());
         assert!(signed.unverified().sign(&stranger).is_err());
@@ -443,10 +384,7 @@ mod tests {
             format!("{text}{}", "\u{2014} w AAAAAAAA\n".repeat(64)),
             format!("{text}{}", "x".repeat(17_000)),
         ] {
-            assert!(
-                SignedCheckpoint::parse(broken.as_bytes()).is_err(),
-                "{broken}"
-            );
+            assert!(SignedCheckpoint::parse(broken.as_bytes()).is_err(), "{broken}");
         }
     }
 }

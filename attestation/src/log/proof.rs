@@ -159,11 +159,7 @@ pub fn verify_inclusion(
         node /= 2;
         last /= 2;
     }
-    if last == 0 && hash == root {
-        Ok(())
-    } else {
-        Err(wrong)
-    }
+    if last == 0 && hash == root { Ok(()) } else { Err(wrong) }
 }
 
 /// Checks that the tree `new` begins with the tree `old`; each is (size, root).
@@ -172,43 +168,27 @@ pub fn verify_consistency(
     new: (u64, Digest),
     proof: &ConsistencyProof,
 ) -> Result<(), ProofError> {
-    let wrong = ProofError::Wrong {
-        hashes: proof.hashes.len(),
-        root: new.1,
-    };
+    let wrong = ProofError::Wrong { hashes: proof.hashes.len(), root: new.1 };
     if new.0 > LOG_SIZE_MAX {
         return Err(ProofError::TooLarge { found: new.0 });
     }
     if old.0 > new.0 {
-        return Err(ProofError::Shrunk {
-            old: old.0,
-            new: new.0,
-        });
+        return Err(ProofError::Shrunk { old: old.0, new: new.0 });
     }
     // The empty tree begins every tree, and has one root.
     if old.0 == 0 {
         let holds = proof.hashes.is_empty() && old.1 == root_of(&[]);
-        return if holds && (new.0 > 0 || new.1 == old.1) {
-            Ok(())
-        } else {
-            Err(wrong)
-        };
+        return if holds && (new.0 > 0 || new.1 == old.1) { Ok(()) } else { Err(wrong) };
     }
     if proof.hashes.len() > PROOF_HASHES_MAX {
         return Err(wrong);
     }
-    let bytes = proof
-        .hashes
-        .iter()
-        .flat_map(|hash| *hash.as_bytes())
-        .collect();
+    let bytes = proof.hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
     let Ok(theirs) = ct_merkle::ConsistencyProof::<Sha256>::try_from_bytes(bytes) else {
         return Err(wrong);
     };
     let root = |(size, root): (u64, Digest)| RootHash::new((*root.as_bytes()).into(), size);
-    root(new)
-        .verify_consistency(&root(old), &theirs)
-        .map_err(|_| wrong)
+    root(new).verify_consistency(&root(old), &theirs).map_err(|_| wrong)
 }
 
 #[cfg(test)]
@@ -259,21 +239,9 @@ mod tests {
         assert!(verify_inclusion(leaf, &proof, 16, root).is_err());
         assert!(verify_inclusion(leaf, &proof, u64::MAX, root).is_err());
         assert!(
-            verify_inclusion(
-                leaf,
-                &InclusionProof {
-                    index: 2,
-                    ..proof.clone()
-                },
-                7,
-                root
-            )
-            .is_err()
+            verify_inclusion(leaf, &InclusionProof { index: 2, ..proof.clone() }, 7, root).is_err()
         );
-        let longer = InclusionProof {
-            hashes: [proof.hashes, vec![leaf]].concat(),
-            index: 3,
-        };
+        let longer = InclusionProof { hashes: [proof.hashes, vec![leaf]].concat(), index: 3 };
         assert!(verify_inclusion(leaf, &longer, 7, root).is_err());
         assert!(prove_inclusion(&leaves, 7).is_none());
     }

@@ -66,9 +66,7 @@ pub fn decode_entries(bytes: &[u8]) -> Result<Vec<&[u8]>, TileError> {
         if entries.len() == usize::from(ENTRIES_PER_TILE) {
             return Err(TileError::TooMany);
         }
-        let cut = TileError::Cut {
-            entry: entries.len(),
-        };
+        let cut = TileError::Cut { entry: entries.len() };
         let Some((length, after)) = rest.split_first_chunk::<2>() else {
             return Err(cut);
         };
@@ -104,10 +102,7 @@ mod tests {
         for entry in [b"one".as_slice(), b"", b"three"] {
             encode_entry(entry, &mut file).unwrap();
         }
-        assert_eq!(
-            decode_entries(&file).unwrap(),
-            [b"one".as_slice(), b"", b"three"]
-        );
+        assert_eq!(decode_entries(&file).unwrap(), [b"one".as_slice(), b"", b"three"]);
         file.pop();
         assert_eq!(decode_entries(&file), Err(TileError::Cut { entry: 2 }));
         assert_eq!(decode_entries(&[0; 514]), Err(TileError::TooMany));

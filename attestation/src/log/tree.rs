@@ -64,11 +64,7 @@ impl TryFrom<Stored> for Frontier {
         if u32::try_from(found) == Ok(needed) {
             Ok(Self { size, peaks })
         } else {
-            Err(FrontierError {
-                size,
-                found,
-                needed,
-            })
+            Err(FrontierError { size, found, needed })
         }
     }
 }
@@ -120,10 +116,7 @@ mod tests {
         let mut ours = Frontier::new();
         for number in 0..130_u8 {
             if number > 0 {
-                assert_eq!(
-                    ours.root().as_bytes().as_slice(),
-                    theirs.root().as_bytes().as_slice()
-                );
+                assert_eq!(ours.root().as_bytes().as_slice(), theirs.root().as_bytes().as_slice());
             }
             theirs.push(vec![number]);
             ours.push(leaf_hash(&[number]));

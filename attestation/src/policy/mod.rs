@@ -64,18 +64,8 @@ impl Policy {
         read::policy(text).map_err(|(span, mistake)| {
             let before = text.get(..span.start.min(text.len())).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
-            let column = before
-                .rsplit('\n')
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .count()
-                + 1;
-            PolicyError {
-                line,
-                column,
-                mistake,
-            }
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            PolicyError { line, column, mistake }
         })
     }
 
@@ -127,13 +117,8 @@ impl Policy {
     /// The fingerprints that may bind this purl, as statements spell them (`openpgp:` and
     /// uppercase digits), over every `[[authority]]` whose pattern covers it.
     pub fn authorities_of(&self, purl: &Purl) -> BTreeSet<&str> {
-        let covering = self
-            .authorities
-            .iter()
-            .filter(|rule| purl.matches(&rule.purl));
-        covering
-            .flat_map(|rule| rule.openpgp.iter().map(String::as_str))
-            .collect()
+        let covering = self.authorities.iter().filter(|rule| purl.matches(&rule.purl));
+        covering.flat_map(|rule| rule.openpgp.iter().map(String::as_str)).collect()
     }
 }
 
@@ -164,24 +149,14 @@ mod tests {
     #[test]
     fn a_policy_is_read() {
         let policy = Policy::parse(&policy()).unwrap();
-        assert_eq!(
-            (policy.need(), policy.of(), policy.max_dissent()),
-            (1, 2, 1)
-        );
+        assert_eq!((policy.need(), policy.of(), policy.max_dissent()), (1, 2, 1));
         assert_eq!(policy.expires().to_string(), "2027-01-01T00:00:00Z");
         let netbase = "pkg:deb/debian/netbase@6.5?arch=all".parse().unwrap();
         assert_eq!(
-            policy
-                .authorities_of(&netbase)
-                .into_iter()
-                .collect::<Vec<_>>(),
+            policy.authorities_of(&netbase).into_iter().collect::<Vec<_>>(),
             ["openpgp:B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8"]
         );
-        assert!(
-            policy
-                .authorities_of(&"pkg:deb/ubuntu/netbase@6.5".parse().unwrap())
-                .is_empty()
-        );
+        assert!(policy.authorities_of(&"pkg:deb/ubuntu/netbase@6.5".parse().unwrap()).is_empty());
     }
 
     #[test]
@@ -197,12 +172,7 @@ mod tests {
         for (from, to, place, part) in [
             ("version = 1", "version = 2", (1, 11), "version = 1"),
             ("expires = 2027-01-01T00:00:00Z\n", "", (1, 1), "expires"),
-            (
-                "expires = 2027-01-01T00:00:00Z",
-                "expires = 2027-01-01",
-                (3, 11),
-                "2026-01-31",
-            ),
+            ("expires = 2027-01-01T00:00:00Z", "expires = 2027-01-01", (3, 11), "2026-01-31"),
             ("\"test\"", "\"Test\"", (2, 11), "a-z"),
             ("tags =", "tag =", (8, 1), "tag"),
             (second.as_str(), &key(1).to_string(), (12, 7), "twice"),
@@ -212,12 +182,7 @@ mod tests {
             ("need = 1", "need = 3", (19, 8), "1 to 2"),
             ("need = 1", "need = 0", (19, 8), "1 to 2"),
             ("need = 1", "need = 1\nmax_dissent = 2", (20, 15), "0 to 1"),
-            (
-                "[quorum]\nneed = 1\nof = [\"alder\", \"birch\"]\n",
-                "",
-                (18, 1),
-                "[quorum]",
-            ),
+            ("[quorum]\nneed = 1\nof = [\"alder\", \"birch\"]\n", "", (18, 1), "[quorum]"),
             ("debian/*", "debian*", (15, 8), "pkg:deb/debian/*"),
             (FINGERPRINT, "B8B80B5B", (16, 12), "40 or 64"),
             ("[quorum]", "mode = \"enforce\"\n[quorum]", (18, 1), "mode"),

@@ -88,11 +88,7 @@ struct Quorum {
 }
 
 fn bounded(what: &'static str, found: usize, limit: usize, span: Range<usize>) -> At<()> {
-    if found > limit {
-        Err((span, Mistake::TooLong { what, found, limit }))
-    } else {
-        Ok(())
-    }
+    if found > limit { Err((span, Mistake::TooLong { what, found, limit })) } else { Ok(()) }
 }
 
 fn parsed<T>(field: &'static str, text: &Spanned<String>) -> At<T>
@@ -100,50 +96,26 @@ where
     T: std::str::FromStr,
     T::Err: ToString,
 {
-    text.get_ref().parse().map_err(|error: T::Err| {
-        (
-            text.span(),
-            Mistake::Value {
-                field,
-                why: error.to_string(),
-            },
-        )
-    })
+    text.get_ref()
+        .parse()
+        .map_err(|error: T::Err| (text.span(), Mistake::Value { field, why: error.to_string() }))
 }
 
 fn read_expiry(text: &Spanned<toml::value::Datetime>) -> At<Timestamp> {
     let written = text.get_ref().to_string();
-    written
-        .parse()
-        .map_err(|error: crate::time::TimestampError| {
-            (
-                text.span(),
-                Mistake::Value {
-                    field: "expires",
-                    why: error.to_string(),
-                },
-            )
-        })
+    written.parse().map_err(|error: crate::time::TimestampError| {
+        (text.span(), Mistake::Value { field: "expires", why: error.to_string() })
+    })
 }
 
 fn read_operators(tables: &[Spanned<OperatorTable>]) -> At<Vec<Operator>> {
     let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
     let mut operators = Vec::new();
     for table in tables {
-        bounded(
-            "operators",
-            operators.len() + 1,
-            OPERATORS_MAX,
-            table.span(),
-        )?;
+        bounded("operators", operators.len() + 1, OPERATORS_MAX, table.span())?;
         let OperatorTable { name, key, tags } = table.get_ref();
         let read: PublicKey = parsed("key", key)?;
-        bounded(
-            "an operator's name in bytes",
-            name.get_ref().len(),
-            TEXT_MAX,
-            name.span(),
-        )?;
+        bounded("an operator's name in bytes", name.get_ref().len(), TEXT_MAX, name.span())?;
         bounded("tags", tags.len(), POLICY_LIST_MAX, table.span())?;
         if name.get_ref().is_empty() {
             let why = "found an empty name, needed one to show beside its votes".to_owned();
@@ -151,24 +123,14 @@ fn read_operators(tables: &[Spanned<OperatorTable>]) -> At<Vec<Operator>> {
         }
         if !names.insert(name.get_ref()) {
             let found = name.get_ref().clone();
-            return Err((
-                name.span(),
-                Mistake::Duplicate {
-                    what: "name",
-                    found,
-                },
-            ));
+            return Err((name.span(), Mistake::Duplicate { what: "name", found }));
         }
         if !keys.insert(read) {
             let found = read.fingerprint();
             return Err((key.span(), Mistake::Duplicate { what: "key", found }));
         }
         let name = name.get_ref().clone();
-        operators.push(Operator {
-            name,
-            key: read,
-            tags: tags.clone(),
-        });
+        operators.push(Operator { name, key: read, tags: tags.clone() });
     }
     Ok(operators)
 }
@@ -179,58 +141,29 @@ fn read_quorum(
     text: &str,
 ) -> At<Quorum> {
     let Some(table) = table else {
-        let nobody = Quorum {
-            voters: Vec::new(),
-            need: 0,
-            max_dissent: 0,
-        };
+        let nobody = Quorum { voters: Vec::new(), need: 0, max_dissent: 0 };
         let end = text.len()..text.len();
-        return if operators.is_empty() {
-            Ok(nobody)
-        } else {
-            Err((end, Mistake::NoQuorum))
-        };
+        return if operators.is_empty() { Ok(nobody) } else { Err((end, Mistake::NoQuorum)) };
     };
-    let QuorumTable {
-        need,
-        of,
-        max_dissent,
-    } = table.get_ref();
+    let QuorumTable { need, of, max_dissent } = table.get_ref();
     let voters = read_voters(of, operators)?;
     let n = voters.len();
-    let wrong = Mistake::Need {
-        need: *need.get_ref(),
-        of: n,
-    };
-    let k = usize::try_from(*need.get_ref())
-        .ok()
-        .filter(|k| (1..=n).contains(k));
+    let wrong = Mistake::Need { need: *need.get_ref(), of: n };
+    let k = usize::try_from(*need.get_ref()).ok().filter(|k| (1..=n).contains(k));
     let k = k.ok_or((need.span(), wrong))?;
     let mut limit = n - k;
     if let Some(said) = max_dissent {
         let found = *said.get_ref();
         let allowed = usize::try_from(found).ok().filter(|d| *d <= limit);
-        let wrong = Mistake::MaxDissent {
-            found,
-            limit,
-            of: n,
-            need: k,
-        };
+        let wrong = Mistake::MaxDissent { found, limit, of: n, need: k };
         limit = allowed.ok_or((said.span(), wrong))?;
     }
-    Ok(Quorum {
-        voters,
-        need: k,
-        max_dissent: limit,
-    })
+    Ok(Quorum { voters, need: k, max_dissent: limit })
 }
 
 fn read_voters(of: &[Spanned<String>], operators: &[Operator]) -> At<Vec<usize>> {
-    let places: BTreeMap<&str, usize> = operators
-        .iter()
-        .enumerate()
-        .map(|(at, operator)| (operator.name.as_str(), at))
-        .collect();
+    let places: BTreeMap<&str, usize> =
+        operators.iter().enumerate().map(|(at, operator)| (operator.name.as_str(), at)).collect();
     let (mut voters, mut seen) = (Vec::new(), BTreeSet::new());
     for name in of {
         let found = name.get_ref().clone();
@@ -238,13 +171,7 @@ fn read_voters(of: &[Spanned<String>], operators: &[Operator]) -> At<Vec<usize>>
             return Err((name.span(), Mistake::UnknownOperator { found }));
         };
         if !seen.insert(*place) {
-            return Err((
-                name.span(),
-                Mistake::Duplicate {
-                    what: "in the quorum",
-                    found,
-                },
-            ));
+            return Err((name.span(), Mistake::Duplicate { what: "in the quorum", found }));
         }
         voters.push(*place);
     }
@@ -254,28 +181,17 @@ fn read_voters(of: &[Spanned<String>], operators: &[Operator]) -> At<Vec<usize>>
 fn read_authorities(tables: &[Spanned<AuthorityTable>]) -> At<Vec<AuthorityRule>> {
     let mut rules = Vec::new();
     for table in tables {
-        bounded(
-            "authorities",
-            rules.len() + 1,
-            POLICY_LIST_MAX,
-            table.span(),
-        )?;
+        bounded("authorities", rules.len() + 1, POLICY_LIST_MAX, table.span())?;
         let AuthorityTable { purl, openpgp } = table.get_ref();
         bounded("fingerprints", openpgp.len(), POLICY_LIST_MAX, table.span())?;
         read_pattern(purl)?;
         if openpgp.is_empty() {
             let why = "found no fingerprint, needed at least one; gpg --show-keys prints them";
-            let mistake = Mistake::Value {
-                field: "openpgp",
-                why: why.to_owned(),
-            };
+            let mistake = Mistake::Value { field: "openpgp", why: why.to_owned() };
             return Err((table.span(), mistake));
         }
         let openpgp = openpgp.iter().map(read_fingerprint).collect::<At<_>>()?;
-        rules.push(AuthorityRule {
-            purl: purl.get_ref().clone(),
-            openpgp,
-        });
+        rules.push(AuthorityRule { purl: purl.get_ref().clone(), openpgp });
     }
     Ok(rules)
 }
@@ -309,11 +225,5 @@ fn read_fingerprint(text: &Spanned<String>) -> At<String> {
         "found {:?}, needed a primary key's whole fingerprint, 40 or 64 hexadecimal digits; gpg --show-keys prints it",
         text.get_ref()
     );
-    Err((
-        text.span(),
-        Mistake::Value {
-            field: "openpgp",
-            why,
-        },
-    ))
+    Err((text.span(), Mistake::Value { field: "openpgp", why }))
 }

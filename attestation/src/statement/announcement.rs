@@ -31,21 +31,9 @@ struct Wire {
 impl Announcement {
     /// The canonical statement to sign.
     pub fn to_payload(&self) -> Result<Vec<u8>, ClaimError> {
-        let Self {
-            network,
-            purl,
-            announced,
-        } = self.clone();
+        let Self { network, purl, announced } = self.clone();
         let subject = vec![subject(&purl)];
-        Statement::payload(
-            ANNOUNCEMENT,
-            subject,
-            &Wire {
-                announced,
-                network,
-                purl,
-            },
-        )
+        Statement::payload(ANNOUNCEMENT, subject, &Wire { announced, network, purl })
     }
 }
 
@@ -56,15 +44,7 @@ fn subject(purl: &Purl) -> Subject {
 }
 
 pub(crate) fn read(statement: &Statement) -> Result<Announcement, ClaimError> {
-    let Wire {
-        announced,
-        network,
-        purl,
-    } = statement.predicate()?;
+    let Wire { announced, network, purl } = statement.predicate()?;
     statement.expect_subjects(&[subject(&purl)])?;
-    Ok(Announcement {
-        network,
-        purl,
-        announced,
-    })
+    Ok(Announcement { network, purl, announced })
 }

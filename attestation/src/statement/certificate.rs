@@ -53,18 +53,8 @@ impl Certificate {
     /// The canonical statement that the operator's key is to sign.
     pub fn to_payload(&self) -> Result<Vec<u8>, ClaimError> {
         self.check()?;
-        let Self {
-            operator,
-            rebuilder,
-            not_before,
-            not_after,
-        } = *self;
-        let wire = Wire {
-            not_after,
-            not_before,
-            operator,
-            rebuilder,
-        };
+        let Self { operator, rebuilder, not_before, not_after } = *self;
+        let wire = Wire { not_after, not_before, operator, rebuilder };
         Statement::payload(CERTIFICATE, vec![subject(&rebuilder)], &wire)
     }
 
@@ -77,19 +67,16 @@ impl Certificate {
         }
         let operator = read(&statement)?.operator;
         match envelope.verify(&operator)?.claim()? {
-            Claim::Certificate(certificate) => Ok(Certified {
-                certificate,
-                envelope: envelope.digest(),
-            }),
+            Claim::Certificate(certificate) => {
+                Ok(Certified { certificate, envelope: envelope.digest() })
+            }
             _ => Err(CertificateError::NotACertificate),
         }
     }
 
     fn check(&self) -> Result<(), ClaimError> {
         if self.not_after < self.not_before {
-            return Err(ClaimError::Times {
-                field: "a certificate",
-            });
+            return Err(ClaimError::Times { field: "a certificate" });
         }
         Ok(())
     }
@@ -101,19 +88,9 @@ fn subject(rebuilder: &PublicKey) -> Subject {
 }
 
 pub(crate) fn read(statement: &Statement) -> Result<Certificate, ClaimError> {
-    let Wire {
-        not_after,
-        not_before,
-        operator,
-        rebuilder,
-    } = statement.predicate()?;
+    let Wire { not_after, not_before, operator, rebuilder } = statement.predicate()?;
     statement.expect_subjects(&[subject(&rebuilder)])?;
-    let certificate = Certificate {
-        operator,
-        rebuilder,
-        not_before,
-        not_after,
-    };
+    let certificate = Certificate { operator, rebuilder, not_before, not_after };
     certificate.check()?;
     Ok(certificate)
 }

@@ -134,9 +134,7 @@ impl Claim {
             PROVENANCE | BUILD_FAILURE => provenance::read(&statement, signer),
             ANNOUNCEMENT => announcement::read(&statement).map(Self::Announcement),
             CERTIFICATE => certificate::read(&statement).map(Self::Certificate),
-            _ => Ok(Self::Unknown {
-                predicate_type: statement.predicate_type,
-            }),
+            _ => Ok(Self::Unknown { predicate_type: statement.predicate_type }),
         }
     }
 }
@@ -167,10 +165,7 @@ pub(crate) struct Sha256Set {
 
 impl Subject {
     pub(crate) fn new(name: String, sha256: Digest) -> Self {
-        Self {
-            name,
-            digest: Sha256Set { sha256 },
-        }
+        Self { name, digest: Sha256Set { sha256 } }
     }
 }
 
@@ -195,9 +190,7 @@ impl Statement {
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, ClaimError> {
         let statement: Self = canonical::from_bytes(payload, "a statement", ENVELOPE_MAX)?;
         if statement.kind != STATEMENT {
-            return Err(ClaimError::StatementType {
-                found: short(&statement.kind),
-            });
+            return Err(ClaimError::StatementType { found: short(&statement.kind) });
         }
         within("subject", statement.subject.len(), 1, ARTIFACTS_MAX)?;
         Ok(statement)
@@ -211,19 +204,13 @@ impl Statement {
         if self.subject == expected {
             Ok(())
         } else {
-            Err(ClaimError::Subjects {
-                expected: expected.len(),
-            })
+            Err(ClaimError::Subjects { expected: expected.len() })
         }
     }
 }
 
 fn shape(why: String) -> ClaimError {
-    CanonicalError::Shape {
-        what: "a predicate",
-        why,
-    }
-    .into()
+    CanonicalError::Shape { what: "a predicate", why }.into()
 }
 
 pub(crate) fn short(text: &str) -> String {
@@ -239,11 +226,6 @@ pub(crate) fn within(
     if (least..=most).contains(&found) {
         Ok(())
     } else {
-        Err(ClaimError::Bounds {
-            field,
-            found,
-            least,
-            most,
-        })
+        Err(ClaimError::Bounds { field, found, least, most })
     }
 }

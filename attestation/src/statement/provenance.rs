@@ -121,20 +121,14 @@ pub struct BuildFacts {
 impl Rebuild {
     /// Whether no artifact was made: then it is a build failure, with the recipe as its subject.
     pub fn made_nothing(&self) -> bool {
-        self.artifacts
-            .iter()
-            .all(|artifact| artifact.outcome == Outcome::BuildFailed)
+        self.artifacts.iter().all(|artifact| artifact.outcome == Outcome::BuildFailed)
     }
 
     /// The canonical statement that the key `builder` is to sign; its predicate type follows from
     /// the outcomes.
     pub fn to_payload(&self, builder: &PublicKey) -> Result<Vec<u8>, ClaimError> {
         self.check()?;
-        let kind = if self.made_nothing() {
-            BUILD_FAILURE
-        } else {
-            PROVENANCE
-        };
+        let kind = if self.made_nothing() { BUILD_FAILURE } else { PROVENANCE };
         Statement::payload(kind, self.subjects(), &Predicate::of(self, builder))
     }
 
@@ -145,9 +139,7 @@ impl Rebuild {
         for artifact in &self.artifacts {
             artifact.check()?;
             if !seen.insert(&artifact.purl) {
-                return Err(ClaimError::TwiceTheSame {
-                    purl: artifact.purl.to_string(),
-                });
+                return Err(ClaimError::TwiceTheSame { purl: artifact.purl.to_string() });
             }
         }
         self.authority.check()?;
@@ -165,10 +157,7 @@ impl Rebuild {
             return vec![Subject::new("recipe".to_owned(), self.recipe)];
         }
         let made = self.artifacts.iter().filter_map(|artifact| {
-            let name = artifact
-                .purl
-                .file_name()
-                .unwrap_or_else(|| artifact.purl.to_string());
+            let name = artifact.purl.file_name().unwrap_or_else(|| artifact.purl.to_string());
             Some(Subject::new(name, artifact.subject()?))
         });
         made.collect()
@@ -181,9 +170,7 @@ impl Authority {
         within("authority signers", self.signers.len(), 1, SIGNERS_MAX)?;
         for signer in &self.signers {
             let digits = signer.strip_prefix("openpgp:").unwrap_or_default();
-            let hex = digits
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'));
+            let hex = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'));
             if !hex || !matches!(digits.len(), 40 | 64) {
                 return Err(ClaimError::Form {
                     field: "authority signer",
@@ -199,9 +186,7 @@ impl Authority {
 impl BuildFacts {
     fn check(&self) -> Result<(), ClaimError> {
         if self.format_version != FORMAT_VERSION {
-            return Err(ClaimError::FormatVersion {
-                found: self.format_version,
-            });
+            return Err(ClaimError::FormatVersion { found: self.format_version });
         }
         if self.finished < self.started {
             return Err(ClaimError::Times { field: "a build" });

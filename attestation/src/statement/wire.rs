@@ -118,27 +118,17 @@ struct Metadata {
 impl Resource {
     fn bare(name: &str, sha256: Digest) -> Self {
         let (annotations, uri) = (None, None);
-        Self {
-            annotations,
-            digest: Sha256Set { sha256 },
-            name: name.to_owned(),
-            uri,
-        }
+        Self { annotations, digest: Sha256Set { sha256 }, name: name.to_owned(), uri }
     }
 
     fn material(material: &Material) -> Self {
         let name = format!("source/{}", material.name);
-        Self {
-            uri: Some(material.uri.clone()),
-            ..Self::bare(&name, material.digest)
-        }
+        Self { uri: Some(material.uri.clone()), ..Self::bare(&name, material.digest) }
     }
 
     fn authority(authority: &Authority) -> Self {
         Self {
-            annotations: Some(Annotations {
-                signers: authority.signers.clone(),
-            }),
+            annotations: Some(Annotations { signers: authority.signers.clone() }),
             uri: Some(authority.uri.clone()),
             ..Self::bare("authority", authority.digest)
         }
@@ -205,9 +195,7 @@ impl Predicate {
             run_details: RunDetails {
                 builder: Builder {
                     id: builder.builder_id(),
-                    version: BuilderVersion {
-                        reattest: facts.node_version.clone(),
-                    },
+                    version: BuilderVersion { reattest: facts.node_version.clone() },
                 },
                 byproducts: vec![Resource::bare("log", facts.log)],
                 metadata: Metadata {
@@ -228,51 +216,28 @@ impl Predicate {
             internal_parameters: internal,
             resolved_dependencies: dependencies,
         } = self.build_definition;
-        let RunDetails {
-            builder,
-            byproducts,
-            metadata,
-        } = self.run_details;
+        let RunDetails { builder, byproducts, metadata } = self.run_details;
         if build_type != REBUILD {
-            return Err(ClaimError::BuildType {
-                found: short(&build_type),
-            });
+            return Err(ClaimError::BuildType { found: short(&build_type) });
         }
         if builder.id != signer.builder_id() {
             let expected = signer.builder_id();
-            return Err(ClaimError::Builder {
-                found: short(&builder.id),
-                expected,
-            });
+            return Err(ClaimError::Builder { found: short(&builder.id), expected });
         }
         within("artifacts", external.artifacts.len(), 1, ARTIFACTS_MAX)?;
-        within(
-            "resolvedDependencies",
-            dependencies.len(),
-            1,
-            DEPENDENCIES_MAX,
-        )?;
+        within("resolvedDependencies", dependencies.len(), 1, DEPENDENCIES_MAX)?;
         within("byproducts", byproducts.len(), 1, DEPENDENCIES_MAX)?;
         if only(&dependencies, "recipe")?.digest.sha256 != external.recipe {
-            return Err(ClaimError::Dependency {
-                name: "recipe".to_owned(),
-            });
+            return Err(ClaimError::Dependency { name: "recipe".to_owned() });
         }
         Ok(Rebuild {
             network: external.network,
             source: external.source,
             recipe: external.recipe,
             lock: only(&dependencies, "lock")?.digest.sha256,
-            artifacts: external
-                .artifacts
-                .into_iter()
-                .map(ArtifactOutcome::from)
-                .collect(),
+            artifacts: external.artifacts.into_iter().map(ArtifactOutcome::from).collect(),
             authority: authority(only(&dependencies, "authority")?)?,
-            sources: dependencies
-                .iter()
-                .filter_map(source)
-                .collect::<Result<_, _>>()?,
+            sources: dependencies.iter().filter_map(source).collect::<Result<_, _>>()?,
             facts: BuildFacts {
                 command: internal.command,
                 environment: internal.environment,
@@ -297,9 +262,7 @@ fn only<'a>(resources: &'a [Resource], name: &str) -> Result<&'a Resource, Claim
     let mut named = resources.iter().filter(|resource| resource.name == name);
     match (named.next(), named.next()) {
         (Some(resource), None) => Ok(resource),
-        _ => Err(ClaimError::Dependency {
-            name: name.to_owned(),
-        }),
+        _ => Err(ClaimError::Dependency { name: name.to_owned() }),
     }
 }
 
@@ -310,9 +273,7 @@ fn authority(resource: &Resource) -> Result<Authority, ClaimError> {
             digest: resource.digest.sha256,
             signers: annotations.signers.clone(),
         }),
-        _ => Err(ClaimError::Dependency {
-            name: "authority".to_owned(),
-        }),
+        _ => Err(ClaimError::Dependency { name: "authority".to_owned() }),
     }
 }
 
@@ -320,13 +281,7 @@ fn source(resource: &Resource) -> Option<Result<Material, ClaimError>> {
     let name = resource.name.strip_prefix("source/")?.to_owned();
     let digest = resource.digest.sha256;
     Some(match &resource.uri {
-        Some(uri) => Ok(Material {
-            name,
-            uri: uri.clone(),
-            digest,
-        }),
-        None => Err(ClaimError::Dependency {
-            name: resource.name.clone(),
-        }),
+        Some(uri) => Ok(Material { name, uri: uri.clone(), digest }),
+        None => Err(ClaimError::Dependency { name: resource.name.clone() }),
     })
 }

@@ -49,26 +49,15 @@ impl Closure {
 }
 
 fn broken(entry: &IndexEntry, why: String) -> RebuildError {
-    crate::release::IndexError::Malformed {
-        location: entry.location.clone(),
-        why,
-    }
-    .into()
+    crate::release::IndexError::Malformed { location: entry.location.clone(), why }.into()
 }
 
 impl Candidate {
     fn read(raw: &str) -> Self {
-        let names = ["Pre-Depends", "Depends"]
-            .into_iter()
-            .filter_map(|name| field(raw, name));
-        let depends = names
-            .flat_map(|text| text.split(','))
-            .filter_map(first_alternative)
-            .collect();
-        Self {
-            raw: raw.to_owned(),
-            depends,
-        }
+        let names = ["Pre-Depends", "Depends"].into_iter().filter_map(|name| field(raw, name));
+        let depends =
+            names.flat_map(|text| text.split(',')).filter_map(first_alternative).collect();
+        Self { raw: raw.to_owned(), depends }
     }
 }
 
@@ -101,9 +90,7 @@ pub(super) fn input(stanza: &Stanza) -> Result<Input, String> {
         name: stanza.need("Package")?.to_owned(),
         architecture: stanza.need("Architecture")?.to_owned(),
         version: stanza.need("Version")?.to_owned(),
-        sha256: sha256
-            .parse()
-            .map_err(|_| format!("no SHA-256 in {sha256:?}"))?,
+        sha256: sha256.parse().map_err(|_| format!("no SHA-256 in {sha256:?}"))?,
         size: size.parse().map_err(|_| format!("no size in {size:?}"))?,
         location: safe_location(stanza.need("Filename")?)?,
     })
@@ -115,12 +102,8 @@ mod tests {
 
     #[test]
     fn the_first_alternative_is_taken_without_version_and_architecture() {
-        let table = [
-            ("a (>= 1) | b", "a"),
-            (" perl:any", "perl"),
-            ("c | d", "c"),
-            ("e(>= 1)", "e(>="),
-        ];
+        let table =
+            [("a (>= 1) | b", "a"), (" perl:any", "perl"), ("c | d", "c"), ("e(>= 1)", "e(>=")];
         for (relation, expected) in table {
             assert_eq!(first_alternative(relation).as_deref(), Some(expected));
         }

@@ -47,23 +47,14 @@ pub(crate) fn environment(
     let store = workshop.cache.join("environments");
     let digest = document.digest();
     let (path, cached) = frozen(&store, &digest, cancel, |root| {
-        fetch_packages(&lock.packages, cas, fetch)?;
-        progress(Progress::EnvironmentBuilding {
-            packages: lock.packages.len(),
-        });
-        let packages = Packages {
-            cas,
-            inputs: &lock.packages,
-        };
+        fetch_packages(&lock.packages, cas, fetch, progress)?;
+        progress(Progress::EnvironmentBuilding { packages: lock.packages.len() });
+        let packages = Packages { cas, inputs: &lock.packages };
         let unpacked = unpack_all(root, packages, cancel)?;
         configure(root, &unpacked, cas, workshop, sandbox, cancel)
     })?;
     let seconds = started.seconds();
-    progress(Progress::EnvironmentReady {
-        digest,
-        cached,
-        seconds,
-    });
+    progress(Progress::EnvironmentReady { digest, cached, seconds });
     Ok(path)
 }
 
@@ -72,14 +63,20 @@ pub(super) fn fetch_packages(
     inputs: &[Input],
     cas: &Cas,
     fetch: &mut dyn Fetch,
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<(), RebuildError> {
-    let missing = inputs.iter().filter(|input| !cas.has(&input.sha256));
+    let (here, missing): (Vec<_>, Vec<_>) = inputs.iter().partition(|i| cas.has(&i.sha256));
+    let (total, total_bytes) = (inputs.len(), inputs.iter().map(|i| i.size).sum());
+    let bytes = here.iter().map(|i| i.size).sum();
+    progress(Progress::Fetching { done: here.len(), total, bytes, total_bytes });
     let wants: Vec<Want> = missing
+        .iter()
         .map(|input| Want::pinned(&input.location, input.sha256, input.size))
         .collect();
     for answer in fetch.fetch(&wants) {
         answer?;
     }
+    progress(Progress::Fetching { done: total, total, bytes: total_bytes, total_bytes });
     Ok(())
 }
 
@@ -98,24 +95,16 @@ pub(super) fn unpack_all(
     for base in packages.inputs.iter().filter(is_base) {
         done.push(unpack(&root, base, packages.cas)?);
     }
-    let mut left: Vec<&Input> = packages
-        .inputs
-        .iter()
-        .filter(|input| !is_base(input))
-        .collect();
+    let mut left: Vec<&Input> = packages.inputs.iter().filter(|input| !is_base(input)).collect();
     // The largest is taken first, so that no unpacker works alone at the end.
     left.sort_by_key(|input| input.size);
     let left = Mutex::new(left);
-    let workers = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(limits::PARALLEL_UNPACKS);
+    let workers =
+        thread::available_parallelism().map_or(1, usize::from).min(limits::PARALLEL_UNPACKS);
     let results: Vec<Result<Vec<Unpacked>, RebuildError>> = thread::scope(|scope| {
         let work = || worker(&root, &left, packages.cas, cancel);
         let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        running
-            .into_iter()
-            .map(|worker| worker.join().unwrap_or_else(|_| Err(ended())))
-            .collect()
+        running.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(ended()))).collect()
     });
     for result in results {
         done.extend(result?);
@@ -129,10 +118,7 @@ fn ended() -> RebuildError {
 }
 
 fn failure(step: &str, why: String) -> RebuildError {
-    RebuildError::Environment {
-        step: step.to_owned(),
-        why,
-    }
+    RebuildError::Environment { step: step.to_owned(), why }
 }
 
 fn worker(
@@ -155,16 +141,10 @@ fn worker(
 fn unpack(root: &Root, input: &Input, cas: &Cas) -> Result<Unpacked, RebuildError> {
     let package = cas.open(&input.sha256)?;
     let (control, list) = deb::read(package, |data| root.unpack(data)).map_err(|e| match e {
-        DebError::Io(source) => {
-            RebuildError::io("cannot unpack", Path::new(&input.location), source)
-        }
+        DebError::Io(source) => RebuildError::io("cannot unpack into", root.path(), source),
         refused => failure(&format!("unpack {}", input.location), refused.to_string()),
     })?;
-    Ok(Unpacked {
-        input: input.clone(),
-        control,
-        list,
-    })
+    Ok(Unpacked { input: input.clone(), control, list })
 }
 
 fn configure(
@@ -185,10 +165,7 @@ fn configure(
     let scratch = Scratch::fresh(&workshop.scratch).map_err(io)?;
     let packages = scratch.part("packages").map_err(io)?;
     for package in by_dpkg {
-        cas.copy_to(
-            &package.input.sha256,
-            &packages.join(file_name(&package.input)),
-        )?;
+        cas.copy_to(&package.input.sha256, &packages.join(file_name(&package.input)))?;
     }
     let log = scratch.path().join("configure.log");
     match sandbox.run(&dpkg(root, &packages), &log, cancel)? {
@@ -197,21 +174,14 @@ fn configure(
             let said = fs::read(&log).unwrap_or_default();
             let said = String::from_utf8_lossy(&said).into_owned();
             let lines: Vec<&str> = said.lines().collect();
-            let tail = lines
-                .get(lines.len().saturating_sub(8)..)
-                .unwrap_or_default();
+            let tail = lines.get(lines.len().saturating_sub(8)..).unwrap_or_default();
             Err(failure("configure the packages", tail.join("; ")))
         }
     }
 }
 
 fn file_name(input: &Input) -> String {
-    input
-        .location
-        .rsplit('/')
-        .next()
-        .unwrap_or(&input.name)
-        .to_owned()
+    input.location.rsplit('/').next().unwrap_or(&input.name).to_owned()
 }
 
 /// dpkg unpacks the few packages that only it can, configures all, and the build's user and places
@@ -230,12 +200,7 @@ fn dpkg(root: &Path, packages: &Path) -> Spec {
         host = plan::HOSTNAME,
     );
     // Writing into a String cannot fail.
-    let _ = writeln!(
-        script,
-        "mkdir -p {} {}",
-        plan::BUILD_PLACE,
-        plan::INPUT_PLACE
-    );
+    let _ = writeln!(script, "mkdir -p {} {}", plan::BUILD_PLACE, plan::INPUT_PLACE);
     let environment = BTreeMap::from([
         ("PATH".to_owned(), plan::PATH.to_owned()),
         ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),

@@ -27,10 +27,7 @@ impl Unpacked {
     /// Whether only dpkg itself can unpack it rightly: a script that must run before its files come
     /// (it may divert another's), or an interest that later packages must find.
     pub(super) fn needs_dpkg(&self) -> bool {
-        let triggers = self
-            .control
-            .get("triggers")
-            .map(|(text, _)| String::from_utf8_lossy(text));
+        let triggers = self.control.get("triggers").map(|(text, _)| String::from_utf8_lossy(text));
         let interested = |text: &str| text.lines().any(|line| line.trim().starts_with("interest"));
         self.control.contains_key("preinst") || triggers.is_some_and(|text| interested(&text))
     }
@@ -39,11 +36,7 @@ impl Unpacked {
         let (text, _) = self.control.get("conffiles").cloned().unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
         // Lines may carry a flag before the path; those name files to remove, not files here.
-        text.lines()
-            .map(str::trim)
-            .filter(|l| l.starts_with('/'))
-            .map(str::to_owned)
-            .collect()
+        text.lines().map(str::trim).filter(|l| l.starts_with('/')).map(str::to_owned).collect()
     }
 
     fn is_multi_arch_same(&self) -> Result<bool, String> {
@@ -113,21 +106,13 @@ fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 }
 
 fn write_info(info: &Path, package: &Unpacked) -> io::Result<()> {
-    let Input {
-        name, architecture, ..
-    } = &package.input;
+    let Input { name, architecture, .. } = &package.input;
     let same = package.is_multi_arch_same().map_err(io::Error::other)?;
-    let stem = if same {
-        format!("{name}:{architecture}")
-    } else {
-        name.clone()
-    };
+    let stem = if same { format!("{name}:{architecture}") } else { name.clone() };
     let list = package.list.join("\n") + "\n";
     write_new(&info.join(format!("{stem}.list")), list.as_bytes(), 0o644)?;
-    for (member, (content, mode)) in package
-        .control
-        .iter()
-        .filter(|(member, _)| *member != "control")
+    for (member, (content, mode)) in
+        package.control.iter().filter(|(member, _)| *member != "control")
     {
         write_new(&info.join(format!("{stem}.{member}")), content, *mode)?;
     }
@@ -165,31 +150,21 @@ mod tests {
             location: String::new(),
         };
         let list = list.iter().map(|path| (*path).to_owned()).collect();
-        Unpacked {
-            input,
-            control: all.iter().map(entry).collect(),
-            list,
-        }
+        Unpacked { input, control: all.iter().map(entry).collect(), list }
     }
 
     #[test]
     fn the_database_says_unpacked_with_conffiles_pending() {
         let root = tempfile::tempdir().unwrap();
         let admin = prepare(root.path()).unwrap();
-        let a = package(
-            "a",
-            &[("conffiles", "/etc/a\nremove-on-upgrade /etc/old\n")],
-            &["/.", "/etc"],
-        );
+        let a =
+            package("a", &[("conffiles", "/etc/a\nremove-on-upgrade /etc/old\n")], &["/.", "/etc"]);
         write(&admin, &[&a]).unwrap();
         let status = fs::read_to_string(admin.join("status")).unwrap();
         assert!(
             status.contains("Status: install ok unpacked\nConffiles:\n /etc/a newconffile\n\n")
         );
-        assert_eq!(
-            fs::read_to_string(admin.join("info/a:amd64.list")).unwrap(),
-            "/.\n/etc\n"
-        );
+        assert_eq!(fs::read_to_string(admin.join("info/a:amd64.list")).unwrap(), "/.\n/etc\n");
         assert!(admin.join("info/a:amd64.conffiles").is_file());
     }
 
@@ -197,18 +172,10 @@ mod tests {
     fn dpkg_unpacks_what_only_it_can() {
         assert!(package("a", &[("preinst", "")], &[]).needs_dpkg());
         assert!(
-            package(
-                "a",
-                &[("triggers", "# x\ninterest-noawait /usr/share\n")],
-                &[]
-            )
-            .needs_dpkg()
+            package("a", &[("triggers", "# x\ninterest-noawait /usr/share\n")], &[]).needs_dpkg()
         );
         assert!(!package("a", &[("triggers", "activate-noawait ldconfig\n")], &[]).needs_dpkg());
-        let both = [
-            package("a", &[], &["/usr", "/usr/x"]),
-            package("b", &[], &["/usr", "/usr/x"]),
-        ];
+        let both = [package("a", &[], &["/usr", "/usr/x"]), package("b", &[], &["/usr", "/usr/x"])];
         assert_eq!(overlapping(&both, |path| path == "/usr").len(), 2);
         assert!(overlapping(&both, |_| true).is_empty());
     }

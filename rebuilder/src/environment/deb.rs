@@ -43,22 +43,13 @@ pub(super) fn read<T>(
         let mut member = member?;
         let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
         if let Some(form) = name.strip_prefix("control.tar") {
-            control = Some(read_control(&mut *decoder(
-                form,
-                &mut member,
-                limits::CONTROL_BYTES,
-            )?)?);
+            control = Some(read_control(&mut *decoder(form, &mut member, limits::CONTROL_BYTES)?)?);
         } else if let Some(form) = name.strip_prefix("data.tar") {
             let control = control
                 .ok_or_else(|| DebError::Form("no control part before the data".to_owned()))?;
-            let unpack = unpack
-                .take()
-                .ok_or_else(|| DebError::Form("two data parts".to_owned()))?;
-            let made = unpack(&mut *decoder(
-                form,
-                &mut member,
-                limits::PACKAGE_UNPACKED_BYTES,
-            )?)?;
+            let unpack =
+                unpack.take().ok_or_else(|| DebError::Form("two data parts".to_owned()))?;
+            let made = unpack(&mut *decoder(form, &mut member, limits::PACKAGE_UNPACKED_BYTES)?)?;
             return Ok((control, made));
         }
     }
@@ -95,10 +86,7 @@ fn read_control(unpacked: &mut dyn Read) -> Result<Control, DebError> {
         }
         let is_plain = !name.is_empty() && !name.contains('/') && name != "..";
         if !entry.header().entry_type().is_file() || !is_plain {
-            return Err(DebError::Refused {
-                path,
-                why: "a control part holds plain files only",
-            });
+            return Err(DebError::Refused { path, why: "a control part holds plain files only" });
         }
         let mut content = Vec::new();
         entry.read_to_end(&mut content)?;

@@ -78,11 +78,7 @@ mod tests {
         let store = tempfile::tempdir().unwrap();
         let digest = Digest::of(b"x");
         let made: Vec<bool> = thread::scope(|scope| {
-            let make = || {
-                frozen(store.path(), &digest, &Cancel::new(), make_file)
-                    .unwrap()
-                    .1
-            };
+            let make = || frozen(store.path(), &digest, &Cancel::new(), make_file).unwrap().1;
             let running: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
             running.into_iter().map(|r| r.join().unwrap()).collect()
         });

@@ -34,10 +34,7 @@ pub(crate) fn lock(
     progress: &mut dyn FnMut(Progress),
     cancel: &Cancel,
 ) -> Result<(Lock, Document), RebuildError> {
-    let memory = workshop
-        .cache
-        .join("locks")
-        .join(question(release).to_string());
+    let memory = workshop.cache.join("locks").join(question(release).to_string());
     if let Some(known) = recall(&memory, cas) {
         return Ok(known);
     }
@@ -45,28 +42,16 @@ pub(crate) fn lock(
     let closure = Closure::read(cas, release.packages())?;
     let tool = Lock::new(release.suite(), architecture(), closure.tool.clone());
     let tool_digest = document(&tool)?.digest();
-    configure::fetch_packages(&tool.packages, cas, fetch)?;
+    configure::fetch_packages(&tool.packages, cas, fetch, progress)?;
     let store = workshop.cache.join("tools");
     let (root, _) = frozen(&store, &tool_digest, cancel, |root| {
-        configure::unpack_all(
-            root,
-            Packages {
-                cas,
-                inputs: &tool.packages,
-            },
-            cancel,
-        )
-        .map(drop)
+        configure::unpack_all(root, Packages { cas, inputs: &tool.packages }, cancel).map(drop)
     })?;
     let scratch = Scratch::fresh(&workshop.scratch)
         .map_err(|e| RebuildError::io("cannot make a directory below", &workshop.scratch, e))?;
     let said = ask_apt(release, &closure, &root, &scratch, cas, sandbox, cancel)?;
     let wanted = installed(&said);
-    let lock = Lock::new(
-        release.suite(),
-        architecture(),
-        inputs(&wanted, cas, release)?,
-    );
+    let lock = Lock::new(release.suite(), architecture(), inputs(&wanted, cas, release)?);
     let pinned = document(&lock)?;
     cas.put(pinned.bytes())?;
     remember(&memory, &pinned);
@@ -74,50 +59,32 @@ pub(crate) fn lock(
 }
 
 fn document(lock: &Lock) -> Result<Document, RebuildError> {
-    lock.document()
-        .map_err(|e| environment_error("write the lock", e.to_string()))
+    lock.document().map_err(|e| environment_error("write the lock", e.to_string()))
 }
 
 fn environment_error(step: &str, why: String) -> RebuildError {
-    RebuildError::Environment {
-        step: step.to_owned(),
-        why,
-    }
+    RebuildError::Environment { step: step.to_owned(), why }
 }
 
 /// Everything that apt's answer depends on, by digest; the version of the question is its first word.
 fn question(release: &Release) -> Digest {
-    let dsc = release
-        .sources()
-        .first()
-        .map(|file| file.sha256.to_string())
-        .unwrap_or_default();
+    let dsc = release.sources().first().map(|file| file.sha256.to_string()).unwrap_or_default();
     let packages = release.packages().sha256;
     let class = class(release);
     let root = release.requires_root();
     Digest::of(
-        format!(
-            "1 {packages} {dsc} {class} {root} {} {}",
-            plan::PROFILES,
-            architecture()
-        )
-        .as_bytes(),
+        format!("1 {packages} {dsc} {class} {root} {} {}", plan::PROFILES, architecture())
+            .as_bytes(),
     )
 }
 
 fn class(release: &Release) -> &'static str {
-    if release.is_indep() {
-        "--indep-only"
-    } else {
-        "--arch-only"
-    }
+    if release.is_indep() { "--indep-only" } else { "--arch-only" }
 }
 
 fn recall(memory: &Path, cas: &Cas) -> Option<(Lock, Document)> {
     let digest: Digest = fs::read_to_string(memory).ok()?.trim().parse().ok()?;
-    let bytes = cas
-        .read(&digest, crate::recipe::DOCUMENT_BYTES as u64)
-        .ok()?;
+    let bytes = cas.read(&digest, crate::recipe::DOCUMENT_BYTES as u64).ok()?;
     let lock = Lock::parse(&bytes).ok()?;
     let document = lock.document().ok().filter(|d| d.digest() == digest)?;
     Some((lock, document))
@@ -160,10 +127,7 @@ fn ask_apt(
     ] {
         fs::create_dir_all(place.join(part)).map_err(io)?;
     }
-    cas.copy_to(
-        &release.packages().sha256,
-        &place.join("repository/Packages.xz"),
-    )?;
+    cas.copy_to(&release.packages().sha256, &place.join("repository/Packages.xz"))?;
     if let Some(dsc) = release.sources().first() {
         cas.copy_to(&dsc.sha256, &place.join("source.dsc"))?;
     }
@@ -188,9 +152,7 @@ fn ask_apt(
 fn reason(said: &str) -> String {
     let is_chatter = |line: &&str| {
         !line.is_empty()
-            && !["Reading", "Building", "Note,"]
-                .iter()
-                .any(|start| line.starts_with(start))
+            && !["Reading", "Building", "Note,"].iter().any(|start| line.starts_with(start))
     };
     let lines: Vec<&str> = said.lines().map(str::trim).filter(is_chatter).collect();
     let start = lines.len().saturating_sub(12);
@@ -238,10 +200,7 @@ fn apt(release: &Release, root: &Path, place: &Path) -> Spec {
         }],
         identity: Identity::Administrator,
         hostname: plan::HOSTNAME.to_owned(),
-        environment: environment
-            .into_iter()
-            .map(|(n, v)| (n.to_owned(), v))
-            .collect(),
+        environment: environment.into_iter().map(|(n, v)| (n.to_owned(), v)).collect(),
         directory: "/".to_owned(),
         command: vec!["sh".to_owned(), "-c".to_owned(), script],
         filter: Filter::Install,
@@ -272,11 +231,7 @@ fn inputs(
     Index::open(cas, release.packages())?.each(|raw| {
         if field(raw, "Package").is_some_and(|name| names.contains(name)) {
             let input = input(&Stanza::parse(raw)?)?;
-            let key = (
-                input.name.clone(),
-                input.version.clone(),
-                input.architecture.clone(),
-            );
+            let key = (input.name.clone(), input.version.clone(), input.architecture.clone());
             if wanted.contains(&key) {
                 found.insert(key, input);
             }
@@ -288,10 +243,9 @@ fn inputs(
             let why = format!("apt chose {name} {version}, which the pinned index does not have");
             Err(environment_error("resolve the build dependencies", why))
         }
-        None if found.is_empty() => Err(environment_error(
-            "resolve the build dependencies",
-            "apt chose nothing".to_owned(),
-        )),
+        None if found.is_empty() => {
+            Err(environment_error("resolve the build dependencies", "apt chose nothing".to_owned()))
+        }
         None => Ok(found.into_values().collect()),
     }
 }

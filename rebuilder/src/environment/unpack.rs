@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, Mode, OFlags, ResolveFlags, Timespec, Timestamps, fchmod, futimens, linkat,
@@ -20,7 +20,10 @@ use super::deb::DebError;
 use crate::limits;
 
 /// An open directory that everything stays below.
-pub(super) struct Root(OwnedFd);
+pub(super) struct Root {
+    directory: OwnedFd,
+    path: PathBuf,
+}
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const NEW_FILE: OFlags = OFlags::WRONLY
@@ -32,7 +35,13 @@ const NEW_FILE: OFlags = OFlags::WRONLY
 impl Root {
     /// Opens an existing directory.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self(openat(CWD, path, DIRECTORY, Mode::empty())?))
+        let directory = openat(CWD, path, DIRECTORY, Mode::empty())?;
+        Ok(Self { directory, path: path.to_owned() })
+    }
+
+    /// Where it is, for messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Unpacks a `tar` and returns the paths in it, as dpkg lists them.
@@ -42,10 +51,7 @@ impl Root {
             let mut entry = entry?;
             let path = inside(&entry.path_bytes())?;
             if count as u64 > limits::PACKAGE_ENTRIES {
-                return Err(DebError::Refused {
-                    path,
-                    why: "too many entries",
-                });
+                return Err(DebError::Refused { path, why: "too many entries" });
             }
             if !path.is_empty() {
                 self.place(&mut entry, &path)?;
@@ -72,10 +78,7 @@ impl Root {
                 let target = link(entry, path)?;
                 if climbs_out(path, &target) {
                     let why = "a symbolic link that leaves the root";
-                    return Err(DebError::Refused {
-                        path: path.to_owned(),
-                        why,
-                    });
+                    return Err(DebError::Refused { path: path.to_owned(), why });
                 }
                 replace(&parent, name, || symlinkat(&*target, &parent, name))?;
             }
@@ -89,10 +92,7 @@ impl Root {
             }
             _ => {
                 let why = "neither file, directory nor link";
-                return Err(DebError::Refused {
-                    path: path.to_owned(),
-                    why,
-                });
+                return Err(DebError::Refused { path: path.to_owned(), why });
             }
         }
         Ok(())
@@ -100,13 +100,7 @@ impl Root {
 
     fn directory(&self, path: &str) -> io::Result<OwnedFd> {
         let path = if path.is_empty() { "." } else { path };
-        Ok(openat2(
-            &self.0,
-            path,
-            DIRECTORY,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT,
-        )?)
+        Ok(openat2(&self.directory, path, DIRECTORY, Mode::empty(), ResolveFlags::IN_ROOT)?)
     }
 
     /// A directory may be there already, also behind a symbolic link of the merged `/usr`.
@@ -158,34 +152,20 @@ fn replace(
 }
 
 fn times(mtime: u64) -> Timestamps {
-    let time = Timespec {
-        tv_sec: i64::try_from(mtime).unwrap_or(0),
-        tv_nsec: 0,
-    };
-    Timestamps {
-        last_access: time,
-        last_modification: time,
-    }
+    let time = Timespec { tv_sec: i64::try_from(mtime).unwrap_or(0), tv_nsec: 0 };
+    Timestamps { last_access: time, last_modification: time }
 }
 
 fn link(entry: &Entry<'_, impl Read>, path: &str) -> Result<String, DebError> {
-    let refused = |why| DebError::Refused {
-        path: path.to_owned(),
-        why,
-    };
-    let target = entry
-        .link_name_bytes()
-        .ok_or_else(|| refused("a link to nothing"))?;
+    let refused = |why| DebError::Refused { path: path.to_owned(), why };
+    let target = entry.link_name_bytes().ok_or_else(|| refused("a link to nothing"))?;
     String::from_utf8(target.into_owned()).map_err(|_| refused("a link that is not UTF-8"))
 }
 
 /// The path without its leading `./`; empty for the root itself.
 fn inside(raw: &[u8]) -> Result<String, DebError> {
     let path = String::from_utf8_lossy(raw).into_owned();
-    let refused = |why| DebError::Refused {
-        path: path.clone(),
-        why,
-    };
+    let refused = |why| DebError::Refused { path: path.clone(), why };
     if std::str::from_utf8(raw).is_err() || raw.contains(&0) {
         return Err(refused("a name that is not UTF-8"));
     }
@@ -195,10 +175,8 @@ fn inside(raw: &[u8]) -> Result<String, DebError> {
     if path.split('/').any(|part| part == "..") {
         return Err(refused("a name with .."));
     }
-    let parts: Vec<&str> = path
-        .split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
-        .collect();
+    let parts: Vec<&str> =
+        path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     Ok(parts.join("/"))
 }
 
@@ -208,10 +186,7 @@ fn climbs_out(path: &str, target: &str) -> bool {
     if target.starts_with('/') {
         depth = 0;
     }
-    for part in target
-        .split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
-    {
+    for part in target.split('/').filter(|part| !part.is_empty() && *part != ".") {
         match (part, depth) {
             ("..", 0) => return true,
             ("..", _) => depth -= 1,
@@ -234,12 +209,7 @@ mod tests {
         header.set_entry_type(kind);
         header.set_mode(0o644);
         header.set_size(content.len() as u64);
-        header
-            .as_old_mut()
-            .name
-            .iter_mut()
-            .zip(path.bytes())
-            .for_each(|(to, from)| *to = from);
+        header.as_old_mut().name.iter_mut().zip(path.bytes()).for_each(|(to, from)| *to = from);
         header
             .as_old_mut()
             .linkname
@@ -279,10 +249,7 @@ mod tests {
             fs::create_dir_all(root.join("a")).unwrap();
             fs::write(parent.path().join("outside"), "host").unwrap();
             let error = unpack(&root, &archive(path, kind, target, b"")).unwrap_err();
-            assert!(
-                matches!(error, DebError::Refused { .. }),
-                "{path} {kind:?} {target}: {error}"
-            );
+            assert!(matches!(error, DebError::Refused { .. }), "{path} {kind:?} {target}: {error}");
             assert_eq!(fs::read(parent.path().join("outside")).unwrap(), b"host");
         }
     }
@@ -297,10 +264,7 @@ mod tests {
         symlink(&host, root.join("absolute")).unwrap();
         symlink("../host", root.join("climbing")).unwrap();
         for path in ["absolute/file", "climbing/file"] {
-            assert!(
-                unpack(&root, &archive(path, EntryType::Regular, "", b"x")).is_err(),
-                "{path}"
-            );
+            assert!(unpack(&root, &archive(path, EntryType::Regular, "", b"x")).is_err(), "{path}");
         }
         assert_eq!(fs::read_dir(&host).unwrap().count(), 0);
     }
@@ -310,18 +274,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("usr/lib")).unwrap();
         symlink("usr/lib", root.path().join("lib")).unwrap();
-        let list = unpack(
-            root.path(),
-            &archive("./lib/file", EntryType::Regular, "", b"x"),
-        )
-        .unwrap();
+        let list =
+            unpack(root.path(), &archive("./lib/file", EntryType::Regular, "", b"x")).unwrap();
         assert_eq!(list, ["/lib/file"]);
         assert_eq!(fs::read(root.path().join("usr/lib/file")).unwrap(), b"x");
-        unpack(
-            root.path(),
-            &archive("./lib", EntryType::Directory, "", b""),
-        )
-        .unwrap();
+        unpack(root.path(), &archive("./lib", EntryType::Directory, "", b"")).unwrap();
         assert!(root.path().join("lib").is_symlink());
     }
 

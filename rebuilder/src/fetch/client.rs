@@ -48,9 +48,7 @@ const PREFIX_BYTES: usize = 4096;
 
 impl Client {
     pub(super) fn new(endpoints: &Endpoints, cache: &Path) -> Result<Self, CasError> {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_WAIT))
@@ -103,15 +101,9 @@ impl Client {
             });
         }
         if silent.is_empty() {
-            return Err(FetchProblem::NotOnMirror {
-                location,
-                asked: missing.join(", "),
-            });
+            return Err(FetchProblem::NotOnMirror { location, asked: missing.join(", ") });
         }
-        Err(FetchProblem::Unreachable {
-            location,
-            why: silent.join("; "),
-        })
+        Err(FetchProblem::Unreachable { location, why: silent.join("; ") })
     }
 
     fn fetch_from(&self, root: &str, want: &Want, ticks: &Sender<u64>) -> Result<Digest, Refusal> {
@@ -163,23 +155,14 @@ impl Client {
         let announced = header(response, "content-length").and_then(|l| l.parse::<u64>().ok());
         let mut body = response.body_mut().as_reader();
         let mut start = Vec::new();
-        let first = body
-            .by_ref()
-            .take(PREFIX_BYTES as u64)
-            .read_to_end(&mut start);
+        let first = body.by_ref().take(PREFIX_BYTES as u64).read_to_end(&mut start);
         first.map_err(|e| Refusal::Silent(e.to_string()))?;
         if let Some(head) = head.filter(|h| self.is_unchanged(h, announced, &start)) {
             return Ok(head.digest);
         }
         let (digest, size) = self.keep(want, &mut start.as_slice().chain(body), ticks)?;
         if want.expected.is_none() {
-            self.remember(&Head {
-                url: url.to_owned(),
-                digest,
-                size,
-                etag,
-                modified,
-            });
+            self.remember(&Head { url: url.to_owned(), digest, size, etag, modified });
         }
         Ok(digest)
     }
@@ -187,10 +170,7 @@ impl Client {
     /// A mirror without validators sends everything each time. An index of the same length and date
     /// is the same index; a mirror that lied here could as well answer 304, and gain as little.
     fn is_unchanged(&self, head: &Head, announced: Option<u64>, start: &[u8]) -> bool {
-        let known = self
-            .cas
-            .read(&head.digest, limits::SIGNED_INDEX_BYTES)
-            .unwrap_or_default();
+        let known = self.cas.read(&head.digest, limits::SIGNED_INDEX_BYTES).unwrap_or_default();
         announced == Some(head.size) && known.len() as u64 == head.size && known.starts_with(start)
     }
 
@@ -200,16 +180,11 @@ impl Client {
         body: &mut dyn Read,
         ticks: &Sender<u64>,
     ) -> Result<(Digest, u64), Refusal> {
-        let mut blob = self
-            .cas
-            .writer()
-            .map_err(|e| Self::store_refusal(want, &e))?;
+        let mut blob = self.cas.writer().map_err(|e| Self::store_refusal(want, &e))?;
         let mut buffer = vec![0; 1 << 16];
         let mut size = 0_u64;
         loop {
-            let count = body
-                .read(&mut buffer)
-                .map_err(|e| Refusal::Silent(e.to_string()))?;
+            let count = body.read(&mut buffer).map_err(|e| Refusal::Silent(e.to_string()))?;
             if count == 0 {
                 break;
             }
@@ -221,22 +196,16 @@ impl Client {
             let _ = ticks.send(count as u64);
         }
         if want.expected.is_some_and(|(_, expected)| size < expected) {
-            return Err(Refusal::Silent(format!(
-                "the connection ended after {size} bytes"
-            )));
+            return Err(Refusal::Silent(format!("the connection ended after {size} bytes")));
         }
         let kept = blob.keep(want.expected.map(|(digest, _)| digest));
-        kept.map(|digest| (digest, size))
-            .map_err(|e| Self::store_refusal(want, &e))
+        kept.map(|digest| (digest, size)).map_err(|e| Self::store_refusal(want, &e))
     }
 
     fn check_running(&self, want: &Want, size: u64) -> Result<(), Refusal> {
         let location = want.location.clone();
         if size > want.limit {
-            return Err(Refusal::Final(FetchProblem::TooLarge {
-                location,
-                limit: want.limit,
-            }));
+            return Err(Refusal::Final(FetchProblem::TooLarge { location, limit: want.limit }));
         }
         if self.cancel.is_cancelled() {
             return Err(Refusal::Final(FetchProblem::Cancelled { location }));
@@ -247,18 +216,11 @@ impl Client {
     fn store_refusal(want: &Want, error: &CasError) -> Refusal {
         let location = want.location.clone();
         Refusal::Final(match error {
-            CasError::NoSpace(path) => FetchProblem::NoSpace {
-                path: path.display().to_string(),
-            },
-            CasError::Mismatch { expected, found } => FetchProblem::WrongDigest {
-                location,
-                expected: *expected,
-                found: *found,
-            },
-            other => FetchProblem::Store {
-                location,
-                why: other.to_string(),
-            },
+            CasError::NoSpace(path) => FetchProblem::NoSpace { path: path.display().to_string() },
+            CasError::Mismatch { expected, found } => {
+                FetchProblem::WrongDigest { location, expected: *expected, found: *found }
+            }
+            other => FetchProblem::Store { location, why: other.to_string() },
         })
     }
 
@@ -268,15 +230,11 @@ impl Client {
             return Refusal::Final(FetchProblem::NoSpace { path });
         }
         let location = want.location.clone();
-        Refusal::Final(FetchProblem::Store {
-            location,
-            why: error.to_string(),
-        })
+        Refusal::Final(FetchProblem::Store { location, why: error.to_string() })
     }
 
     fn head_path(&self, url: &str) -> PathBuf {
-        self.heads
-            .join(format!("{}.json", Digest::of(url.as_bytes())))
+        self.heads.join(format!("{}.json", Digest::of(url.as_bytes())))
     }
 
     fn head(&self, url: &str) -> Option<Head> {
@@ -291,9 +249,7 @@ impl Client {
             fs::create_dir_all(&self.heads)?;
             let mut file = tempfile::NamedTempFile::new_in(&self.heads)?;
             file.write_all(&serde_json::to_vec(head)?)?;
-            file.persist(self.head_path(&head.url))
-                .map(drop)
-                .map_err(|e| e.error)
+            file.persist(self.head_path(&head.url)).map(drop).map_err(|e| e.error)
         };
         if let Err(error) = write() {
             tracing::debug!(%error, "an index will be downloaded again next time");
@@ -304,10 +260,7 @@ impl Client {
 impl Head {
     fn conditions(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let etag = self.etag.as_deref().map(|value| ("If-None-Match", value));
-        let modified = self
-            .modified
-            .as_deref()
-            .map(|value| ("If-Modified-Since", value));
+        let modified = self.modified.as_deref().map(|value| ("If-Modified-Since", value));
         etag.into_iter().chain(modified)
     }
 }

@@ -40,10 +40,8 @@ impl Endpoints {
         for path in source_files(etc_apt)? {
             let text = match fs::read_to_string(&path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                read => read.map_err(|source| EndpointsError::Unreadable {
-                    path: path.clone(),
-                    source,
-                })?,
+                read => read
+                    .map_err(|source| EndpointsError::Unreadable { path: path.clone(), source })?,
             };
             endpoints.add_file(&path, &text);
         }
@@ -68,12 +66,9 @@ impl Endpoints {
             return;
         };
         for stanza in parsed.iter() {
-            let enabled = stanza
-                .get("Enabled")
-                .is_none_or(|e| !e.trim().eq_ignore_ascii_case("no"));
-            let is_deb = stanza
-                .get("Types")
-                .is_some_and(|t| t.split_whitespace().any(is_type));
+            let enabled =
+                stanza.get("Enabled").is_none_or(|e| !e.trim().eq_ignore_ascii_case("no"));
+            let is_deb = stanza.get("Types").is_some_and(|t| t.split_whitespace().any(is_type));
             if enabled && is_deb {
                 let uris = stanza.get("URIs").unwrap_or_default();
                 uris.split_whitespace().for_each(|uri| self.add(uri));
@@ -114,24 +109,16 @@ fn is_type(word: &str) -> bool {
 /// `sources.list` first, then the parts in the order in which apt reads them.
 fn source_files(etc_apt: &Path) -> Result<Vec<PathBuf>, EndpointsError> {
     let parts = etc_apt.join("sources.list.d");
-    let unreadable = |source| EndpointsError::Unreadable {
-        path: parts.clone(),
-        source,
-    };
+    let unreadable = |source| EndpointsError::Unreadable { path: parts.clone(), source };
     let mut files = match fs::read_dir(&parts) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
         listing => listing
             .and_then(|entries| {
-                entries
-                    .map(|e| e.map(|e| e.path()))
-                    .collect::<io::Result<Vec<_>>>()
+                entries.map(|e| e.map(|e| e.path())).collect::<io::Result<Vec<_>>>()
             })
             .map_err(unreadable)?,
     };
-    files.retain(|path| {
-        path.extension()
-            .is_some_and(|e| e == "list" || e == "sources")
-    });
+    files.retain(|path| path.extension().is_some_and(|e| e == "list" || e == "sources"));
     files.sort();
     files.insert(0, etc_apt.join("sources.list"));
     Ok(files)
@@ -160,22 +147,11 @@ mod tests {
              Enabled: no\nTypes: deb\nURIs: http://off.example/\n",
         )
         .unwrap();
-        fs::write(
-            parts.join("a.list"),
-            "deb-src http://three.example/d trixie main",
-        )
-        .unwrap();
-        fs::write(
-            parts.join("c.save"),
-            "deb http://four.example/d trixie main",
-        )
-        .unwrap();
+        fs::write(parts.join("a.list"), "deb-src http://three.example/d trixie main").unwrap();
+        fs::write(parts.join("c.save"), "deb http://four.example/d trixie main").unwrap();
         let endpoints = Endpoints::of_apt(etc.path()).unwrap();
-        let roots = [
-            "http://one.example/debian",
-            "http://three.example/d",
-            "https://two.example/debian",
-        ];
+        let roots =
+            ["http://one.example/debian", "http://three.example/d", "https://two.example/debian"];
         assert_eq!(endpoints.roots(), roots);
     }
 

@@ -37,10 +37,7 @@ pub struct Transferred {
 impl Mirror {
     /// A mirror for these roots that fills the store below this cache directory.
     pub fn new(endpoints: &Endpoints, cache: &Path) -> Result<Self, CasError> {
-        Ok(Self {
-            client: Client::new(endpoints, cache)?,
-            on_progress: None,
-        })
+        Ok(Self { client: Client::new(endpoints, cache)?, on_progress: None })
     }
 
     /// Ends downloads soon after the flag is raised.
@@ -88,16 +85,10 @@ impl Fetch for Mirror {
             report(&ticked, wants, &done, on_progress.as_deref_mut());
         });
         self.on_progress = on_progress;
-        let unanswered = |want: &Want| {
-            Err(FetchProblem::Cancelled {
-                location: want.location.clone(),
-            })
-        };
+        let unanswered =
+            |want: &Want| Err(FetchProblem::Cancelled { location: want.location.clone() });
         let answer = |(slot, want): (Slot, &Want)| {
-            slot.into_inner()
-                .ok()
-                .flatten()
-                .unwrap_or_else(|| unanswered(want))
+            slot.into_inner().ok().flatten().unwrap_or_else(|| unanswered(want))
         };
         answers.into_iter().zip(wants).map(answer).collect()
     }
@@ -120,22 +111,13 @@ fn report(
     done: &AtomicUsize,
     mut on_progress: Option<&mut (dyn FnMut(Transferred) + Send + 'static)>,
 ) {
-    let total_bytes = wants
-        .iter()
-        .filter_map(|want| want.expected)
-        .map(|(_, size)| size)
-        .sum();
+    let total_bytes = wants.iter().filter_map(|want| want.expected).map(|(_, size)| size).sum();
     let mut bytes = 0_u64;
     for tick in ticked {
         bytes = bytes.saturating_add(tick);
         let done = done.load(Ordering::SeqCst);
         if let Some(call) = &mut on_progress {
-            call(Transferred {
-                done,
-                total: wants.len(),
-                bytes,
-                total_bytes,
-            });
+            call(Transferred { done, total: wants.len(), bytes, total_bytes });
         }
     }
 }

@@ -44,11 +44,7 @@ impl Binaries {
         let mut published: Vec<Stanza> = others.into_iter().filter(same).collect();
         published.sort_by_key(|stanza| stanza.get("Package").map(str::to_owned));
         published.insert(0, asked);
-        Ok(Self {
-            source,
-            version,
-            published,
-        })
+        Ok(Self { source, version, published })
     }
 
     /// One pass over the index: stanzas of the asked name, and others of the source.
@@ -58,10 +54,7 @@ impl Binaries {
         name: &str,
         source: &str,
     ) -> Result<Pass, RebuildError> {
-        let mut pass = Pass {
-            asked: Vec::new(),
-            others: Vec::new(),
-        };
+        let mut pass = Pass { asked: Vec::new(), others: Vec::new() };
         Index::open(cas, entry)?.each(|raw| {
             let package = field(raw, "Package").unwrap_or_default();
             if package == name {
@@ -171,16 +164,7 @@ mod tests {
 
     #[test]
     fn near_names_are_near() {
-        assert_eq!(
-            (
-                distance("netbase", "netbase"),
-                distance("netbsae", "netbase")
-            ),
-            (0, 2)
-        );
-        assert_eq!(
-            (distance("gzip", "bzip2"), distance("a", "abcdef")),
-            (2, usize::MAX)
-        );
+        assert_eq!((distance("netbase", "netbase"), distance("netbsae", "netbase")), (0, 2));
+        assert_eq!((distance("gzip", "bzip2"), distance("a", "abcdef")), (2, usize::MAX));
     }
 }

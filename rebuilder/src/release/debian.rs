@@ -68,20 +68,10 @@ fn signed_index(
 ) -> Result<SignedIndex, RebuildError> {
     let location = format!("{suite}/InRelease");
     let limit = limits::SIGNED_INDEX_BYTES;
-    let want = Want {
-        location: location.clone(),
-        expected: None,
-        limit,
-    };
+    let want = Want { location: location.clone(), expected: None, limit };
     let digest = one(fetch.fetch(&[want]), &location)?;
     let signed = cas.read(&digest, limit)?;
-    Ok(SignedIndex::verify(
-        &location,
-        &signed,
-        &workshop.keyring,
-        &reference.suite,
-        now,
-    )?)
+    Ok(SignedIndex::verify(&location, &signed, &workshop.keyring, &reference.suite, now)?)
 }
 
 /// A fetcher that forgets to answer must not pass for one that had nothing to do.
@@ -90,26 +80,17 @@ fn one(
     location: &str,
 ) -> Result<Digest, RebuildError> {
     let why = "the fetcher gave no answer".to_owned();
-    let silent = crate::fetch::FetchProblem::Unreachable {
-        location: location.to_owned(),
-        why,
-    };
+    let silent = crate::fetch::FetchProblem::Unreachable { location: location.to_owned(), why };
     Ok(answers.into_iter().next().unwrap_or(Err(silent))?)
 }
 
 fn index_entry(signed: &SignedIndex, suite: &str, name: &str) -> Result<IndexEntry, IndexError> {
-    signed
-        .entry(suite, name)
-        .ok_or_else(|| malformed(suite, format!("it names no {name}")))
+    signed.entry(suite, name).ok_or_else(|| malformed(suite, format!("it names no {name}")))
 }
 
 fn index_want(entry: &IndexEntry) -> Want {
     let limit = entry.size.min(limits::INDEX_BYTES);
-    Want {
-        location: entry.location.clone(),
-        expected: Some((entry.sha256, entry.size)),
-        limit,
-    }
+    Want { location: entry.location.clone(), expected: Some((entry.sha256, entry.size)), limit }
 }
 
 fn source_stanza(
@@ -126,15 +107,8 @@ fn source_stanza(
         }
         Ok(())
     })?;
-    let Binaries {
-        source, version, ..
-    } = binaries;
-    let why = || {
-        malformed(
-            &entry.location,
-            format!("it has no source {source} {version}"),
-        )
-    };
+    let Binaries { source, version, .. } = binaries;
+    let why = || malformed(&entry.location, format!("it has no source {source} {version}"));
     Ok(found.ok_or_else(why)?)
 }
 
@@ -152,11 +126,8 @@ fn release(
     let suite = signed.codename();
     let source = Reference::purl(&name, &version, "source", suite)
         .ok_or_else(|| bad("no purl".to_owned()))?;
-    let published: Result<Vec<_>, _> = binaries
-        .published
-        .iter()
-        .map(|b| published(b, suite))
-        .collect();
+    let published: Result<Vec<_>, _> =
+        binaries.published.iter().map(|b| published(b, suite)).collect();
     let published = published.map_err(bad)?;
     check_version(&published, &version)?;
     let rules = stanza.get("Rules-Requires-Root");
@@ -182,10 +153,7 @@ fn release(
 /// A binary rebuilt by the archive without a new source has a changelog entry that the source lacks.
 fn check_version(published: &[Published], version: &str) -> Result<(), RebuildError> {
     let is_binnmu = |p: &&Published| {
-        let rest = p
-            .version
-            .strip_prefix(version)
-            .and_then(|rest| rest.strip_prefix("+b"));
+        let rest = p.version.strip_prefix(version).and_then(|rest| rest.strip_prefix("+b"));
         rest.is_some_and(|number| number.parse::<u32>().is_ok())
     };
     match published.iter().find(is_binnmu) {
@@ -201,9 +169,7 @@ fn published(stanza: &Stanza, suite: &str) -> Result<Published, String> {
     let (name, version) = (stanza.need("Package")?, stanza.need("Version")?);
     let architecture = stanza.need("Architecture")?;
     if !is_name(name) || !is_version(version) || !is_name(architecture) {
-        return Err(format!(
-            "a package named {name:?} {version:?} {architecture:?}"
-        ));
+        return Err(format!("a package named {name:?} {version:?} {architecture:?}"));
     }
     let purl =
         Reference::purl(name, version, architecture, suite).ok_or("a package without purl")?;
@@ -223,11 +189,7 @@ fn published(stanza: &Stanza, suite: &str) -> Result<Published, String> {
 /// `Checksums-Sha256`: lines of `DIGEST SIZE NAME`, the `.dsc` put first.
 fn source_files(stanza: &Stanza) -> Result<Vec<SourceFile>, String> {
     let directory = safe_location(stanza.need("Directory")?)?;
-    let lines = stanza
-        .need("Checksums-Sha256")?
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty());
+    let lines = stanza.need("Checksums-Sha256")?.lines().map(str::trim).filter(|l| !l.is_empty());
     let parse = |line: &str| -> Result<SourceFile, String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [sha256, size, name] = words.as_slice() else {
@@ -252,9 +214,7 @@ fn source_files(stanza: &Stanza) -> Result<Vec<SourceFile>, String> {
 }
 
 fn is_dsc(name: &str) -> bool {
-    std::path::Path::new(name)
-        .extension()
-        .is_some_and(|extension| extension == "dsc")
+    std::path::Path::new(name).extension().is_some_and(|extension| extension == "dsc")
 }
 
 fn digest(text: &str) -> Result<Digest, String> {
@@ -287,10 +247,7 @@ mod tests {
         );
         let files = source_files(&Stanza::parse(&text).unwrap()).unwrap();
         let locations: Vec<_> = files.iter().map(|f| f.location.as_str()).collect();
-        assert_eq!(
-            locations,
-            ["pool/main/a/a/a_1.dsc", "pool/main/a/a/a_1.tar.xz"]
-        );
+        assert_eq!(locations, ["pool/main/a/a/a_1.dsc", "pool/main/a/a/a_1.tar.xz"]);
     }
 
     #[test]

@@ -21,10 +21,7 @@ impl<'a> Index<'a> {
     pub(crate) fn open(cas: &Cas, entry: &'a IndexEntry) -> Result<Self, CasError> {
         let unpacked = XzDecoder::new_multi_decoder(cas.open(&entry.sha256)?);
         let reader = BufReader::with_capacity(1 << 16, unpacked.take(limits::INDEX_UNPACKED_BYTES));
-        Ok(Self {
-            entry,
-            stanzas: Stanzas::new(reader),
-        })
+        Ok(Self { entry, stanzas: Stanzas::new(reader) })
     }
 
     /// Calls back with every raw stanza.
@@ -46,8 +43,5 @@ impl<'a> Index<'a> {
 
 /// An index that has not the form of the format.
 pub(super) fn malformed(location: &str, why: impl Into<String>) -> IndexError {
-    IndexError::Malformed {
-        location: location.to_owned(),
-        why: why.into(),
-    }
+    IndexError::Malformed { location: location.to_owned(), why: why.into() }
 }

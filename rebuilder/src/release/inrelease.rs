@@ -99,20 +99,13 @@ impl SignedIndex {
         now: i64,
     ) -> Result<Self, IndexError> {
         let (text, signers) = signature::check(location, signed, keyring)?;
-        let malformed = |why: String| IndexError::Malformed {
-            location: location.to_owned(),
-            why,
-        };
+        let malformed = |why: String| IndexError::Malformed { location: location.to_owned(), why };
         let text = String::from_utf8(text).map_err(|_| malformed("not UTF-8".to_owned()))?;
         let stanza = Stanza::parse(&text).map_err(malformed)?;
         let codename = stanza.need("Codename").map_err(malformed)?.to_owned();
         if suite != codename && stanza.get("Suite") != Some(suite) {
             let (location, wanted) = (location.to_owned(), suite.to_owned());
-            return Err(IndexError::OtherSuite {
-                location,
-                found: codename,
-                wanted,
-            });
+            return Err(IndexError::OtherSuite { location, found: codename, wanted });
         }
         check_age(location, &stanza, now)?;
         Ok(Self {
@@ -134,11 +127,7 @@ impl SignedIndex {
         } else {
             name.to_owned()
         };
-        Some(IndexEntry {
-            location: format!("{suite_location}/{path}"),
-            sha256,
-            size,
-        })
+        Some(IndexEntry { location: format!("{suite_location}/{path}"), sha256, size })
     }
 
     /// The digest of the signed file.
@@ -174,10 +163,7 @@ fn check_age(location: &str, stanza: &Stanza, now: i64) -> Result<(), IndexError
         why: format!("Valid-Until {until:?}: {e}"),
     })?;
     if end.timestamp().as_second() < now {
-        return Err(IndexError::Stale {
-            location: location.to_owned(),
-            until: until.to_owned(),
-        });
+        return Err(IndexError::Stale { location: location.to_owned(), until: until.to_owned() });
     }
     Ok(())
 }
@@ -191,7 +177,5 @@ fn entries(text: &str) -> Result<BTreeMap<String, (Digest, u64)>, String> {
         Some((words.next()?.to_owned(), (digest, size)))
     };
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .map(|line| parse(line).ok_or_else(|| format!("the line {line:?}")))
-        .collect()
+    lines.map(|line| parse(line).ok_or_else(|| format!("the line {line:?}"))).collect()
 }

@@ -31,18 +31,12 @@ pub(super) fn check(
         why,
     };
     let policy = StandardPolicy::new();
-    let helper = Signers {
-        certs,
-        valid: Vec::new(),
-        refused: Vec::new(),
-    };
+    let helper = Signers { certs, valid: Vec::new(), refused: Vec::new() };
     let mut verifier = VerifierBuilder::from_bytes(signed)
         .and_then(|builder| builder.with_policy(&policy, None, helper))
         .map_err(|e| refuse(e.to_string()))?;
     let mut text = Vec::new();
-    verifier
-        .read_to_end(&mut text)
-        .map_err(|e| refuse(e.to_string()))?;
+    verifier.read_to_end(&mut text).map_err(|e| refuse(e.to_string()))?;
     let mut valid = verifier.into_helper().valid;
     valid.sort();
     valid.dedup();
@@ -53,10 +47,7 @@ pub(super) fn check(
 }
 
 fn certificates(keyring: &Path) -> Result<Vec<Cert>, IndexError> {
-    let refuse = |why: String| IndexError::Keyring {
-        path: keyring.display().to_string(),
-        why,
-    };
+    let refuse = |why: String| IndexError::Keyring { path: keyring.display().to_string(), why };
     let bytes = std::fs::read(keyring).map_err(|e| refuse(e.to_string()))?;
     let certs = CertParser::from_bytes(&bytes).map_err(|e| refuse(e.to_string()))?;
     // Keys too old for the library are passed over: they could not make a valid signature anyway.
@@ -85,9 +76,9 @@ impl VerificationHelper for Signers {
             };
             for result in results {
                 match result {
-                    Ok(good) => self
-                        .valid
-                        .push(format!("openpgp:{:X}", good.ka.cert().fingerprint())),
+                    Ok(good) => {
+                        self.valid.push(format!("openpgp:{:X}", good.ka.cert().fingerprint()))
+                    }
                     Err(bad) => self.refused.push(bad.to_string()),
                 }
             }

@@ -18,10 +18,7 @@ pub(crate) struct Stanzas<R> {
 impl<R: BufRead> Stanzas<R> {
     /// Reads stanzas from unpacked text.
     pub(crate) fn new(reader: R) -> Self {
-        Self {
-            reader,
-            text: Vec::new(),
-        }
+        Self { reader, text: Vec::new() }
     }
 
     /// The next stanza's text, or `None` at the end.
@@ -33,19 +30,11 @@ impl<R: BufRead> Stanzas<R> {
             let start = self.text.len();
             let room = (limits::STANZA_BYTES - start.min(limits::STANZA_BYTES)) as u64;
             let mut line = self.reader.by_ref().take(room);
-            let count = line
-                .read_until(b'\n', &mut self.text)
-                .map_err(|e| e.to_string())?;
+            let count = line.read_until(b'\n', &mut self.text).map_err(|e| e.to_string())?;
             if count as u64 == room {
-                return Err(format!(
-                    "a stanza of more than {} bytes",
-                    limits::STANZA_BYTES
-                ));
+                return Err(format!("a stanza of more than {} bytes", limits::STANZA_BYTES));
             }
-            let is_blank = self
-                .text
-                .get(start..)
-                .is_some_and(|l| l.trim_ascii().is_empty());
+            let is_blank = self.text.get(start..).is_some_and(|l| l.trim_ascii().is_empty());
             if count == 0 || (is_blank && start > 0) {
                 break;
             }
@@ -71,15 +60,12 @@ pub(crate) fn field<'a>(raw: &'a str, name: &str) -> Option<&'a str> {
 impl Stanza {
     /// Parses one raw stanza.
     pub(crate) fn parse(raw: &str) -> Result<Self, String> {
-        raw.parse::<Paragraph>()
-            .map(Self)
-            .map_err(|e| e.to_string())
+        raw.parse::<Paragraph>().map(Self).map_err(|e| e.to_string())
     }
 
     /// A field that must be there.
     pub(crate) fn need(&self, name: &str) -> Result<&str, String> {
-        self.get(name)
-            .ok_or_else(|| format!("a stanza without {name}"))
+        self.get(name).ok_or_else(|| format!("a stanza without {name}"))
     }
 
     /// A field.
@@ -116,10 +102,7 @@ mod tests {
         assert_eq!(first.need("Package"), Ok("a"));
         assert_eq!(first.need("Depends").unwrap().split_whitespace().count(), 2);
         let second = stanzas.next_raw().unwrap().unwrap();
-        assert_eq!(
-            (field(second, "Package"), field(second, "Vers")),
-            (Some("d"), None)
-        );
+        assert_eq!((field(second, "Package"), field(second, "Vers")), (Some("d"), None));
         assert!(stanzas.next_raw().unwrap().is_none());
     }
 

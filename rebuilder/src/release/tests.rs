@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -54,15 +55,12 @@ impl Archive {
     fn new(packages: &str, extra: &str) -> Self {
         let mut files = BTreeMap::new();
         let names = [
-            (
-                format!("main/binary-{}/Packages.xz", architecture()),
-                xz(packages),
-            ),
+            (format!("main/binary-{}/Packages.xz", architecture()), xz(packages)),
             ("main/source/Sources.xz".to_owned(), xz(&source())),
         ];
         let mut text = format!("Codename: trixie\nSuite: stable\nDate: today\n{extra}SHA256:\n");
         for (name, bytes) in names {
-            text.push_str(&format!(" {} {} {name}\n", Digest::of(&bytes), bytes.len()));
+            writeln!(text, " {} {} {name}", Digest::of(&bytes), bytes.len()).unwrap();
             files.insert(format!("dists/trixie/{name}"), bytes);
         }
         let directory = tempfile::tempdir().unwrap();
@@ -85,32 +83,13 @@ impl Archive {
     fn find(&self, text: &str) -> Result<Release, RebuildError> {
         let cache = self.directory.path().join("cache");
         let cas = Cas::below(&cache).unwrap();
-        let workshop = Workshop {
-            keyring: self.keyring(),
-            ..Workshop::new(&cache)
-        };
-        let mut fetch = Given {
-            files: &self.files,
-            cas: &cas,
-        };
-        find(
-            &text.parse().unwrap(),
-            &workshop,
-            &cas,
-            &mut fetch,
-            &mut |_| (),
-            NOW,
-        )
+        let workshop = Workshop { keyring: self.keyring(), ..Workshop::new(&cache) };
+        let mut fetch = Given { files: &self.files, cas: &cas };
+        find(&text.parse().unwrap(), &workshop, &cas, &mut fetch, &mut |_| (), NOW)
     }
 
     fn verify(&self, signed: &[u8]) -> Result<SignedIndex, IndexError> {
-        SignedIndex::verify(
-            "dists/trixie/InRelease",
-            signed,
-            &self.keyring(),
-            "trixie",
-            NOW,
-        )
+        SignedIndex::verify("dists/trixie/InRelease", signed, &self.keyring(), "trixie", NOW)
     }
 
     fn signed(&self) -> Vec<u8> {
@@ -120,31 +99,18 @@ impl Archive {
 
 /// Signs with a fresh key and writes that key as the keyring.
 fn sign(text: &str, keyring: &std::path::Path) -> Vec<u8> {
-    let (cert, _) = CertBuilder::new()
-        .add_userid("archive")
-        .add_signing_subkey()
-        .generate()
-        .unwrap();
-    cert.serialize(&mut fs::File::create(keyring).unwrap())
-        .unwrap();
+    let (cert, _) =
+        CertBuilder::new().add_userid("archive").add_signing_subkey().generate().unwrap();
+    cert.serialize(&mut fs::File::create(keyring).unwrap()).unwrap();
     let policy = StandardPolicy::new();
-    let keys = cert
-        .keys()
-        .with_policy(&policy, None)
-        .secret()
-        .for_signing();
-    let pair = keys
-        .map(|k| k.key().clone())
-        .next()
-        .unwrap()
-        .into_keypair()
-        .unwrap();
-    let mut signed = Vec::new();
-    let signer = Signer::new(Message::new(&mut signed), pair).unwrap();
+    let keys = cert.keys().with_policy(&policy, None).secret().for_signing();
+    let pair = keys.map(|k| k.key().clone()).next().unwrap().into_keypair().unwrap();
+    let mut message = Vec::new();
+    let signer = Signer::new(Message::new(&mut message), pair).unwrap();
     let mut writer = signer.cleartext().build().unwrap();
     writer.write_all(text.as_bytes()).unwrap();
     writer.finalize().unwrap();
-    signed
+    message
 }
 
 /// A fetcher that puts what it has under the name that was asked for, right or wrong.
@@ -170,19 +136,12 @@ impl Fetch for Given<'_> {
 #[test]
 fn a_signed_archive_gives_a_release_with_the_asked_artifact_first() {
     let release = Archive::usual().find("deb:two").unwrap();
-    let names: Vec<_> = release
-        .published()
-        .iter()
-        .map(|p| p.file_name.as_str())
-        .collect();
+    let names: Vec<_> = release.published().iter().map(|p| p.file_name.as_str()).collect();
     assert_eq!(names, ["two_2-3_all.deb", "one_2-3_all.deb"]);
     assert!(release.is_indep());
     assert_eq!(release.authority().signers.len(), 1);
     let recipe = crate::plan::recipe(&release, Digest::of(b"lock"), 4);
-    assert_eq!(
-        recipe.steps.last().unwrap().directory,
-        "/build/reproducible-path/src-2"
-    );
+    assert_eq!(recipe.steps.last().unwrap().directory, "/build/reproducible-path/src-2");
     let document = recipe.document().unwrap();
     assert_eq!(Recipe::parse(document.bytes()).unwrap(), recipe);
 }
@@ -193,10 +152,8 @@ fn a_flipped_byte_anywhere_in_the_signed_text_is_refused() {
     let signed = archive.signed();
     archive.verify(&signed).unwrap();
     let text = String::from_utf8(signed.clone()).unwrap();
-    let (start, end) = (
-        text.find("Codename").unwrap(),
-        text.find("-----BEGIN PGP SIGNATURE").unwrap(),
-    );
+    let (start, end) =
+        (text.find("Codename").unwrap(), text.find("-----BEGIN PGP SIGNATURE").unwrap());
     // The line break before the signature is not part of the text.
     for position in (start..end - 2).step_by(7) {
         let mut flipped = signed.clone();
@@ -208,26 +165,17 @@ fn a_flipped_byte_anywhere_in_the_signed_text_is_refused() {
 #[test]
 fn a_key_that_is_not_in_the_keyring_does_not_count() {
     let (archive, other) = (Archive::usual(), Archive::usual());
-    assert!(matches!(
-        archive.verify(&other.signed()),
-        Err(IndexError::Signature { .. })
-    ));
+    assert!(matches!(archive.verify(&other.signed()), Err(IndexError::Signature { .. })));
     assert!(archive.verify(b"Codename: trixie\n").is_err());
     assert!(archive.verify(b"").is_err());
     fs::write(archive.keyring(), "not a key").unwrap();
-    assert!(matches!(
-        archive.verify(&archive.signed()),
-        Err(IndexError::Keyring { .. })
-    ));
+    assert!(matches!(archive.verify(&archive.signed()), Err(IndexError::Keyring { .. })));
 }
 
 #[test]
 fn another_suite_and_a_stale_index_are_refused() {
     let archive = Archive::new("", "Valid-Until: Sat, 01 Jan 2022 00:00:00 UTC\n");
-    assert!(matches!(
-        archive.verify(&archive.signed()),
-        Err(IndexError::Stale { .. })
-    ));
+    assert!(matches!(archive.verify(&archive.signed()), Err(IndexError::Stale { .. })));
     let current = Archive::new("", "Valid-Until: Sat, 01 Jan 2050 00:00:00 UTC\n");
     current.verify(&current.signed()).unwrap();
     let wrong = SignedIndex::verify("x", &current.signed(), &current.keyring(), "bookworm", NOW);
@@ -238,15 +186,11 @@ fn another_suite_and_a_stale_index_are_refused() {
 fn an_index_with_another_digest_than_the_signed_one_is_refused() {
     let mut archive = Archive::usual();
     let forged = xz(&binary("one", "1:2-3", "all").replace("pool/main/s", "pool/main/e"));
-    archive.files.insert(
-        format!("dists/trixie/main/binary-{}/Packages.xz", architecture()),
-        forged,
-    );
+    archive
+        .files
+        .insert(format!("dists/trixie/main/binary-{}/Packages.xz", architecture()), forged);
     let error = archive.find("deb:one").unwrap_err();
-    assert!(
-        matches!(error, RebuildError::Cas(CasError::Damaged { .. })),
-        "{error}"
-    );
+    assert!(matches!(error, RebuildError::Cas(CasError::Damaged { .. })), "{error}");
 }
 
 #[test]
@@ -257,15 +201,9 @@ fn what_the_index_has_not_is_named_with_what_is_near() {
         matches!(&error, RebuildError::UnknownPackage { suggestions, .. } if suggestions == &["one"]),
         "{error}"
     );
-    assert!(matches!(
-        archive.find("deb:one@1"),
-        Err(RebuildError::OtherVersion { .. })
-    ));
+    assert!(matches!(archive.find("deb:one@1"), Err(RebuildError::OtherVersion { .. })));
     let rebuilt = Archive::new(&binary("one", "1:2-3+b1", "all"), "");
-    assert!(matches!(
-        rebuilt.find("deb:one"),
-        Err(RebuildError::Unsupported(_))
-    ));
+    assert!(matches!(rebuilt.find("deb:one"), Err(RebuildError::Unsupported(_))));
 }
 
 #[test]
@@ -273,8 +211,5 @@ fn a_stanza_that_names_a_path_outside_is_refused() {
     let packages =
         binary("one", "1:2-3", "all").replace("pool/main/s/src/one.deb", "../../etc/passwd");
     let error = Archive::new(&packages, "").find("deb:one").unwrap_err();
-    assert!(
-        matches!(error, RebuildError::Index(IndexError::Malformed { .. })),
-        "{error}"
-    );
+    assert!(matches!(error, RebuildError::Index(IndexError::Malformed { .. })), "{error}");
 }

@@ -35,17 +35,15 @@ pub fn probe(bwrap: Option<&Path>) -> Result<Sandbox, SandboxError> {
         None => find()?,
     };
     let sandbox = Sandbox { bwrap };
-    let log = tempfile::NamedTempFile::new().map_err(|source| SandboxError::Io {
-        what: "make a temporary file",
-        source,
-    })?;
+    let log = tempfile::NamedTempFile::new()
+        .map_err(|source| SandboxError::Io { what: "make a temporary file", source })?;
     let ended = sandbox.run(&harmless(), log.path(), &Cancel::new());
     let said = std::fs::read_to_string(log.path()).unwrap_or_default();
     match ended {
         Ok(Ended::Success) => check(&said).map(|()| sandbox),
-        Ok(Ended::Failure(_)) | Err(SandboxError::Broken(_)) => Err(SandboxError::NoNamespaces {
-            why: said.trim().to_owned(),
-        }),
+        Ok(Ended::Failure(_)) | Err(SandboxError::Broken(_)) => {
+            Err(SandboxError::NoNamespaces { why: said.trim().to_owned() })
+        }
         Err(error) => Err(error),
     }
 }
@@ -57,9 +55,7 @@ impl Sandbox {
 }
 
 fn missing(looked: &str) -> SandboxError {
-    SandboxError::NoBubblewrap {
-        looked: format!("looked for {looked}"),
-    }
+    SandboxError::NoBubblewrap { looked: format!("looked for {looked}") }
 }
 
 fn find() -> Result<PathBuf, SandboxError> {
@@ -82,19 +78,14 @@ fn harmless() -> Spec {
         directory: "/".to_owned(),
         command: vec!["cat".to_owned(), "/proc/self/status".to_owned()],
         filter: Filter::Build,
-        limits: Limits {
-            wall: PROBE_WALL,
-            ..Limits::step()
-        },
+        limits: Limits { wall: PROBE_WALL, ..Limits::step() },
     }
 }
 
 fn check(status: &str) -> Result<(), SandboxError> {
     for (name, needed) in CONFINED {
         let line = status.lines().find(|line| line.starts_with(name));
-        let found = line
-            .and_then(|line| line.split_whitespace().nth(1))
-            .unwrap_or("nothing");
+        let found = line.and_then(|line| line.split_whitespace().nth(1)).unwrap_or("nothing");
         if found != *needed {
             let what = format!("found {name} {found}, needed {needed}");
             return Err(SandboxError::Leaks { what });
@@ -114,11 +105,9 @@ mod tests {
     #[test]
     fn a_process_that_kept_a_right_is_a_leak() {
         check(FINE).unwrap();
-        for (found, leaky) in [
-            ("Privs:\t1", "Privs:\t0"),
-            ("comp:\t2", "comp:\t0"),
-            ("Eff:\t0", "Eff:\t1"),
-        ] {
+        for (found, leaky) in
+            [("Privs:\t1", "Privs:\t0"), ("comp:\t2", "comp:\t0"), ("Eff:\t0", "Eff:\t1")]
+        {
             let error = check(&FINE.replace(found, leaky)).unwrap_err();
             assert!(matches!(error, SandboxError::Leaks { .. }), "{error}");
         }
@@ -128,9 +117,6 @@ mod tests {
     #[test]
     fn no_bubblewrap_says_what_to_install() {
         let error = probe(Some(Path::new("/nonexistent/bwrap"))).unwrap_err();
-        assert!(
-            error.to_string().contains("install the package bubblewrap"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("install the package bubblewrap"), "{error}");
     }
 }

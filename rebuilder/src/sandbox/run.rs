@@ -62,15 +62,13 @@ impl Sandbox {
         }
         own_fault(spec, log, start)?;
         if killed_for_memory() > killed_before {
-            return Err(SandboxError::Broken(
-                "the kernel ran out of memory".to_owned(),
-            ));
+            return Err(SandboxError::Broken("the kernel ran out of memory".to_owned()));
         }
         match (status.code(), status.signal()) {
             (Some(code), _) => Ok(Ended::Failure(code)),
-            (None, signal) => Err(SandboxError::Broken(format!(
-                "bubblewrap ended by signal {signal:?}"
-            ))),
+            (None, signal) => {
+                Err(SandboxError::Broken(format!("bubblewrap ended by signal {signal:?}")))
+            }
         }
     }
 
@@ -94,17 +92,10 @@ impl Sandbox {
             "--block-fd",
             &gate_fd.to_string(),
         ]);
-        command
-            .args(spec.arguments(&filters))
-            .stdin(Stdio::null())
-            .env_clear();
-        command
-            .stdout(output_in.try_clone().map_err(io_error("copy a pipe"))?)
-            .stderr(output_in);
+        command.args(spec.arguments(&filters)).stdin(Stdio::null()).env_clear();
+        command.stdout(output_in.try_clone().map_err(io_error("copy a pipe"))?).stderr(output_in);
         let mappings = inherit.mappings;
-        command
-            .fd_mappings(mappings)
-            .map_err(|e| SandboxError::Broken(e.to_string()))?;
+        command.fd_mappings(mappings).map_err(|e| SandboxError::Broken(e.to_string()))?;
         let child = command.spawn().map_err(io_error("start bubblewrap"))?;
         // The command holds our copies of the pipes' writing ends; without this no end is ever seen.
         drop(command);
@@ -112,16 +103,14 @@ impl Sandbox {
         let flag = Arc::clone(&overflow);
         let limit = spec.limits.log_bytes;
         let reader = thread::spawn(move || copy_bounded(output, &mut log, limit, &flag));
-        let mut running = Running {
-            child,
-            init: None,
-            overflow,
-            reader: Some(reader),
-            status: Some(status),
-        };
+        let mut running =
+            Running { child, init: None, overflow, reader: Some(reader), status: Some(status) };
         running.confine(spec)?;
-        gate_in.write_all(b"x").map_err(io_error("open the gate"))?;
-        Ok(running)
+        match gate_in.write_all(b"x") {
+            // Nobody waits at it: bubblewrap ended, and says why in the log.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(running),
+            opened => opened.map(|()| running).map_err(io_error("open the gate")),
+        }
     }
 }
 
@@ -140,21 +129,14 @@ impl Running {
             return Ok(());
         };
         self.init = pidfd_open(pid, PidfdFlags::empty()).ok();
-        let size = Rlimit {
-            current: Some(spec.limits.disk_bytes),
-            maximum: Some(spec.limits.disk_bytes),
-        };
-        let none = Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        };
+        let size =
+            Rlimit { current: Some(spec.limits.disk_bytes), maximum: Some(spec.limits.disk_bytes) };
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
         for (resource, limit) in [(Resource::Fsize, size), (Resource::Core, none)] {
             // Gone already: bubblewrap says why in the log.
             if self.init.is_some() {
-                prlimit(Some(pid), resource, limit).map_err(|e| SandboxError::Io {
-                    what: "set a limit",
-                    source: e.into(),
-                })?;
+                prlimit(Some(pid), resource, limit)
+                    .map_err(|e| SandboxError::Io { what: "set a limit", source: e.into() })?;
             }
         }
         Ok(())
@@ -176,11 +158,7 @@ impl Running {
     fn watch(&mut self, spec: &Spec, cancel: &Cancel) -> Result<ExitStatus, SandboxError> {
         let started = Stopwatch::start();
         for tick in 1_u64.. {
-            if let Some(status) = self
-                .child
-                .try_wait()
-                .map_err(io_error("wait for bubblewrap"))?
-            {
+            if let Some(status) = self.child.try_wait().map_err(io_error("wait for bubblewrap"))? {
                 return Ok(status);
             }
             if cancel.is_cancelled() {
@@ -215,10 +193,7 @@ impl Running {
         let _ = self.child.wait();
         if let Some(init) = self.init.take() {
             let mut wait = [PollFd::new(&init, PollFlags::IN)];
-            let limit = Timespec {
-                tv_sec: END_WAIT_SECONDS,
-                tv_nsec: 0,
-            };
+            let limit = Timespec { tv_sec: END_WAIT_SECONDS, tv_nsec: 0 };
             let _ = poll(&mut wait, Some(&limit));
         }
     }
@@ -247,16 +222,10 @@ impl Inherit {
     /// Descriptors that this process itself inherited (a job server's, a careless parent's) would
     /// pass through bubblewrap into the build: each is covered by `/dev/null`.
     fn new() -> io::Result<Self> {
-        let mut inherit = Self {
-            mappings: Vec::new(),
-            next: 3,
-        };
+        let mut inherit = Self { mappings: Vec::new(), next: 3 };
         for entry in fs::read_dir("/proc/self/fdinfo")? {
             let entry = entry?;
-            let Some(number) = entry
-                .file_name()
-                .to_str()
-                .and_then(|n| n.parse::<i32>().ok())
+            let Some(number) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok())
             else {
                 continue;
             };
@@ -265,10 +234,7 @@ impl Inherit {
             let info = fs::read_to_string(entry.path()).unwrap_or_default();
             if number > 2 && is_inheritable(&info) {
                 let parent_fd = File::open("/dev/null")?.into();
-                inherit.mappings.push(FdMapping {
-                    parent_fd,
-                    child_fd: number,
-                });
+                inherit.mappings.push(FdMapping { parent_fd, child_fd: number });
             }
         }
         Ok(inherit)
@@ -277,10 +243,7 @@ impl Inherit {
     fn add(&mut self, parent_fd: OwnedFd) -> i32 {
         let child_fd = self.next;
         self.next = self.next.saturating_add(1);
-        self.mappings.push(FdMapping {
-            parent_fd,
-            child_fd,
-        });
+        self.mappings.push(FdMapping { parent_fd, child_fd });
         child_fd
     }
 }
@@ -314,10 +277,7 @@ fn copy_bounded(mut from: PipeReader, to: &mut File, limit: u64, overflow: &Atom
 }
 
 fn writable(spec: &Spec) -> impl Iterator<Item = &Path> {
-    let binds = spec
-        .binds
-        .iter()
-        .filter(|bind| bind.access == Access::Writable);
+    let binds = spec.binds.iter().filter(|bind| bind.access == Access::Writable);
     binds.map(|bind| bind.source.as_path())
 }
 
@@ -354,20 +314,14 @@ fn ends(log: &Path, start: u64) -> (String, String) {
     };
     let length = fs::metadata(log).map_or(0, |m| m.len());
     let tail = length.saturating_sub(TAIL_BYTES).max(start);
-    (
-        read(start, 4096).unwrap_or_default(),
-        read(tail, TAIL_BYTES).unwrap_or_default(),
-    )
+    (read(start, 4096).unwrap_or_default(), read(tail, TAIL_BYTES).unwrap_or_default())
 }
 
 /// How many processes the kernel ended for want of memory since it started; 0 where it does not tell.
 fn killed_for_memory() -> u64 {
     let vmstat = fs::read_to_string("/proc/vmstat").unwrap_or_default();
-    let line = vmstat
-        .lines()
-        .find_map(|line| line.strip_prefix("oom_kill "));
-    line.and_then(|count| count.trim().parse().ok())
-        .unwrap_or(0)
+    let line = vmstat.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 fn passed(limit: &'static str, bound: String) -> SandboxError {

@@ -142,10 +142,7 @@ fn denials() -> Result<BpfProgram, SandboxError> {
     // TIOCSTI types into a terminal, TIOCLINUX pastes into a console.
     let typing = [libc::TIOCSTI, libc::TIOCLINUX];
     let typing = typing.map(|request| argument(1, SeccompCmpOp::Eq, request));
-    rules.insert(
-        libc::SYS_ioctl,
-        typing.into_iter().collect::<Result<_, _>>()?,
-    );
+    rules.insert(libc::SYS_ioctl, typing.into_iter().collect::<Result<_, _>>()?);
     compile(rules, libc::EPERM)
 }
 
@@ -170,10 +167,7 @@ fn compile(rules: Rules, errno: i32) -> Result<BpfProgram, SandboxError> {
 
 fn refused(error: &dyn std::fmt::Display) -> SandboxError {
     let architecture = std::env::consts::ARCH.to_owned();
-    SandboxError::Filter {
-        architecture,
-        why: error.to_string(),
-    }
+    SandboxError::Filter { architecture, why: error.to_string() }
 }
 
 /// `if nr >= X32_CALLS return ENOSYS else allow`, in classic BPF (linux/filter.h, linux/seccomp.h).

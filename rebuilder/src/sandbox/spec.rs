@@ -89,19 +89,12 @@ impl Limits {
     /// For a build.
     pub fn build() -> Self {
         let (wall, log_bytes) = (limits::BUILD_WALL, limits::LOG_BYTES);
-        Self {
-            wall,
-            log_bytes,
-            disk_bytes: limits::SCRATCH_BYTES,
-        }
+        Self { wall, log_bytes, disk_bytes: limits::SCRATCH_BYTES }
     }
 
     /// For solving and configuring.
     pub fn step() -> Self {
-        Self {
-            wall: limits::STEP_WALL,
-            ..Self::build()
-        }
+        Self { wall: limits::STEP_WALL, ..Self::build() }
     }
 }
 
@@ -147,26 +140,17 @@ impl Spec {
 
     fn add_identity(&self, arguments: &mut Vec<OsString>) {
         let id = self.identity.id().to_string();
-        extend(
-            arguments,
-            ["--uid", &id, "--gid", &id, "--hostname", &self.hostname],
-        );
+        extend(arguments, ["--uid", &id, "--gid", &id, "--hostname", &self.hostname]);
     }
 
     fn add_mounts(&self, arguments: &mut Vec<OsString>) {
-        let root = Bind {
-            source: self.root.clone(),
-            target: "/".to_owned(),
-            access: self.root_access,
-        };
+        let root =
+            Bind { source: self.root.clone(), target: "/".to_owned(), access: self.root_access };
         add_bind(arguments, &root);
         extend(arguments, ["--dev", "/dev", "--proc", "/proc"]);
         for place in TEMPORARY {
             let size = limits::TMPFS_BYTES.to_string();
-            extend(
-                arguments,
-                ["--perms", "1777", "--size", &size, "--tmpfs", place],
-            );
+            extend(arguments, ["--perms", "1777", "--size", &size, "--tmpfs", place]);
         }
         self.binds.iter().for_each(|bind| add_bind(arguments, bind));
     }
@@ -212,11 +196,7 @@ mod tests {
 
     fn text(spec: &Spec) -> String {
         let words = spec.arguments(&[10, 11]);
-        words
-            .iter()
-            .map(|w| w.to_str().unwrap())
-            .collect::<Vec<_>>()
-            .join(" ")
+        words.iter().map(|w| w.to_str().unwrap()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -224,29 +204,13 @@ mod tests {
         type Row = (&'static str, fn(&mut Spec), &'static str);
         let table: &[Row] = &[
             ("root is read-only", |_| (), "--ro-bind /env /"),
-            (
-                "root is writable",
-                |s| s.root_access = Access::Writable,
-                "--bind /env /",
-            ),
+            ("root is writable", |s| s.root_access = Access::Writable, "--bind /env /"),
             ("a builder", |_| (), "--uid 1000 --gid 1000"),
-            (
-                "an administrator",
-                |s| s.identity = Identity::Administrator,
-                "--uid 0 --gid 0",
-            ),
-            (
-                "the scratch",
-                |_| (),
-                "--bind /scratch/1 /build/reproducible-path",
-            ),
+            ("an administrator", |s| s.identity = Identity::Administrator, "--uid 0 --gid 0"),
+            ("the scratch", |_| (), "--bind /scratch/1 /build/reproducible-path"),
             ("the environment", |_| (), "--clearenv --uid"),
             ("a variable", |_| (), "--setenv LC_ALL C.UTF-8"),
-            (
-                "the filters",
-                |_| (),
-                "--add-seccomp-fd 10 --add-seccomp-fd 11",
-            ),
+            ("the filters", |_| (), "--add-seccomp-fd 10 --add-seccomp-fd 11"),
             ("the name", |_| (), "--hostname reattest"),
             ("the place", |_| (), "--chdir /build --"),
             ("the command", |_| (), "exec \"$@\" sh true"),
@@ -259,10 +223,7 @@ mod tests {
             let mut spec = spec();
             change(&mut spec);
             let found = text(&spec);
-            assert!(
-                found.contains(expected),
-                "{claim}: {expected:?} not in {found}"
-            );
+            assert!(found.contains(expected), "{claim}: {expected:?} not in {found}");
         }
     }
 
@@ -270,14 +231,9 @@ mod tests {
     fn nothing_is_shared_that_the_spec_does_not_name() {
         let found = text(&spec());
         assert_eq!(found.matches("bind ").count(), 2, "{found}");
-        for forbidden in [
-            "--share-net",
-            "--dev-bind",
-            "--cap-add",
-            "--unshare-user-try",
-            "/etc",
-            "/home",
-        ] {
+        for forbidden in
+            ["--share-net", "--dev-bind", "--cap-add", "--unshare-user-try", "/etc", "/home"]
+        {
             assert!(!found.contains(forbidden), "{forbidden} in {found}");
         }
     }
