@@ -1,6 +1,11 @@
-//! One binary for every test of the whole system.
+//! One binary for every test of the whole system: each module is a claim, shown by running it.
 
+mod tidy;
 mod quorum_table;
 mod vectors;
 mod worlds;
 mod sandbox_escape;
+mod rebuild;
+mod demo;
+mod restart;
+mod bad_input;

@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, pidfd_open, prlimit};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, pidfd_open, pidfd_send_signal, prlimit,
+};
 
 use super::{Access, Sandbox, SandboxError, Spec, seccomp};
 use crate::clock::Stopwatch;
@@ -192,6 +194,8 @@ impl Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if let Some(init) = self.init.take() {
+            // Bubblewrap asks to be ended with its parent only some moments after its start.
+            let _ = pidfd_send_signal(&init, Signal::KILL);
             let mut wait = [PollFd::new(&init, PollFlags::IN)];
             let limit = Timespec { tv_sec: END_WAIT_SECONDS, tv_nsec: 0 };
             let _ = poll(&mut wait, Some(&limit));
