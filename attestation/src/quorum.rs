@@ -57,7 +57,7 @@ impl Finding {
         let have = tally.have(question.sha256);
         let mut reasons = rejections(policy, &tally, question, purl);
         let rejected = !reasons.is_empty();
-        reasons.extend(unmet(policy, &tally, question, purl));
+        reasons.extend(unmet(policy, &tally, question, purl, rejected));
         reasons.extend(expired(policy, now));
         let conclusion = match (reasons.is_empty(), rejected) {
             (true, _) => Conclusion::Accepted,

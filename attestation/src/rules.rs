@@ -46,12 +46,13 @@ pub(crate) fn rejections(
     reasons
 }
 
-/// The quorum rule where it is not met.
+/// The quorum rule where it is not met. Where the file is `rejected` already, waiting is no advice.
 pub(crate) fn unmet(
     policy: &Policy,
     tally: &Tally,
     question: &Question,
     purl: &Purl,
+    rejected: bool,
 ) -> Vec<Reason> {
     let (need, of, have) = (policy.need(), policy.of(), tally.have(question.sha256));
     if of == 0 {
@@ -63,7 +64,11 @@ pub(crate) fn unmet(
             "quorum",
             format!("{have} of {of} operators reproduced this file as {purl}"),
             format!("{need} of {of}"),
-            "wait for more rebuilds, follow the operators' nodes, or announce the release",
+            if rejected {
+                "more rebuilds would not help; see the other reasons"
+            } else {
+                "wait for more rebuilds, follow the operators' nodes, or announce the release"
+            },
         ));
     }
     if have < need && tally.sources_differ(question.sha256) {
@@ -103,6 +108,6 @@ pub(crate) fn nobody() -> Reason {
         "operators",
         "a policy that names no operator in its quorum",
         "operators to believe, and how many must agree",
-        "add one with: reattest policy add-operator FILE",
+        "add an [[operator]] table with its key, and name it in \"of\" of [quorum]; the policy that `reattest init` writes shows how",
     )
 }

@@ -24,7 +24,12 @@ pub use render::{Case, verdict_lines};
 
 /// Published binaries, checked by a quorum of independent rebuilders.
 #[derive(Debug, Parser)]
-#[command(name = "reattest", version, about, max_term_width = 100)]
+#[command(
+    name = "reattest",
+    version,
+    about = "Published binaries, checked by a quorum of independent rebuilders",
+    max_term_width = 100
+)]
 struct Arguments {
     /// The node's configuration; without it, the one that `reattest init` wrote.
     #[arg(long, global = true, value_name = "FILE")]

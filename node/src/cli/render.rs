@@ -25,7 +25,8 @@ pub fn verdict_lines(verdict: &Verdict) -> Vec<String> {
     for reason in &verdict.reasons {
         lines.push(format!("  {}: found {}", styled(BOLD, &reason.rule), reason.found));
         lines.push(format!("  {}  needed {}", " ".repeat(reason.rule.len()), reason.expected));
-        if !reason.fix.is_empty() {
+        // An accepted file asks nothing of anybody.
+        if verdict.verdict != Conclusion::Accepted {
             lines.push(format!("  {}  fix: {}", " ".repeat(reason.rule.len()), reason.fix));
         }
     }

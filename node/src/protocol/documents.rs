@@ -36,9 +36,13 @@ impl Documents {
     /// Notes the documents that a claim names.
     pub(super) fn want(&mut self, claim: &Claim) {
         for digest in documents_of(claim) {
-            if !self.held.contains(&digest) && self.wanted.len() < DOCUMENTS_WANTED {
-                self.wanted.entry(digest).or_insert(None);
-            }
+            self.want_digest(digest);
+        }
+    }
+
+    pub(super) fn want_digest(&mut self, digest: Digest) {
+        if !self.held.contains(&digest) && self.wanted.len() < DOCUMENTS_WANTED {
+            self.wanted.entry(digest).or_insert(None);
         }
     }
 

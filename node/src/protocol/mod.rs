@@ -126,3 +126,6 @@ impl Core {
         self.start_builds(now, effects);
     }
 }
+
+#[cfg(test)]
+mod tests;

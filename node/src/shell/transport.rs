@@ -231,3 +231,43 @@ fn gossiped(event: gossipsub::Event) -> Option<News> {
 fn name(peer: PeerId) -> Peer {
     Peer(peer.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_whose_gossip_is_rejected_loses_its_score() {
+        let network = "test".parse().unwrap();
+        let mut good = Transport::new(&network, Keypair::generate_ed25519()).unwrap();
+        let mut bad = Transport::new(&network, Keypair::generate_ed25519()).unwrap();
+        good.listen("/ip4/127.0.0.1/tcp/0").unwrap();
+        let mut rejected = 0_u8;
+        let shown = async {
+            let mut beat = tokio::time::interval(Duration::from_millis(200));
+            while rejected < 3 {
+                tokio::select! {
+                    news = good.next() => match news {
+                        News::Listening(address) => bad.bootstrap(&address.to_string()).unwrap(),
+                        News::Event(event) => if let Event::Gossiped { from, id, .. } = *event {
+                            good.judge(&id, &from, Judgement::Reject);
+                            rejected += 1;
+                        },
+                    },
+                    _ = bad.next() => {}
+                    _ = beat.tick() => {
+                        bad.dial_bootstrap();
+                        bad.publish(vec![rejected; 10]);
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), shown).await.unwrap();
+        let score = good.swarm.behaviour().gossip.peer_score(&bad.peer_id()).unwrap();
+        assert!(score <= -80.0, "three rejected messages cost 90 at once: {score}");
+    }
+}

@@ -33,6 +33,12 @@ pub fn run(config: &Config) -> Result<(), Fault> {
     let link = |error| Fault::new("the signer was not started by a node", error);
     let node = Link::at_stdin("node").map_err(link)?;
     let builder = Link::at_stdout("builder").map_err(link)?;
+    serve(config, node, &builder)
+}
+
+/// Serves one node and one builder until the node ends.
+fn serve(config: &Config, node: Link, builder: &Link) -> Result<(), Fault> {
+    let link = |error| Fault::new("the signer's links", error);
     let mails = listen(node.try_clone().map_err(link)?, builder.try_clone().map_err(link)?);
     let mut signer = Signer::open(config, node, mails)?;
     signer.greet()?;
@@ -222,3 +228,6 @@ impl Signer {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,3 +127,6 @@ fn origins(root: &Path) -> Result<Vec<(Origin, PathBuf)>, LogError> {
     let found = level.into_iter();
     Ok(found.filter_map(|(name, path)| Some((name.parse().ok()?, path))).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,7 @@ impl VerificationHelper for Signers {
             for result in results {
                 match result {
                     Ok(good) => {
-                        self.valid.push(format!("openpgp:{:X}", good.ka.cert().fingerprint()))
+                        self.valid.push(format!("openpgp:{:X}", good.ka.cert().fingerprint()));
                     }
                     Err(bad) => self.refused.push(bad.to_string()),
                 }

@@ -10,7 +10,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -96,6 +96,8 @@ impl Sandbox {
         ]);
         command.args(spec.arguments(&filters)).stdin(Stdio::null()).env_clear();
         command.stdout(output_in.try_clone().map_err(io_error("copy a pipe"))?).stderr(output_in);
+        // A Ctrl-C is for us, who then end it in order and say so.
+        command.process_group(0);
         let mappings = inherit.mappings;
         command.fd_mappings(mappings).map_err(|e| SandboxError::Broken(e.to_string()))?;
         let child = command.spawn().map_err(io_error("start bubblewrap"))?;

@@ -1,0 +1,242 @@
+//! What must hold: safety after every step, and liveness once faults stop.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reattest_attestation::log::tree::node_hash;
+use reattest_attestation::log::{Origin, SignedCheckpoint, leaf_hash};
+use reattest_attestation::{Digest, Purl};
+
+use crate::disk::StoredLog;
+use crate::member::Member;
+use crate::network::Name;
+
+/// Requests that a node may have open at once: three for heads to each of five peers (they are asked
+/// every 5 seconds and given up after 10), two for each of six logs, and one for each document of
+/// the twelve releases (a recipe of each of five rebuilders, and a lock).
+const OPEN_REQUESTS: usize = 3 * 5 + 2 * 6 + 12 * 6;
+
+/// What is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// A stored log's entries hash to the root of its head, which its author signed.
+    StoredRoot,
+    /// A stored log is a prefix of what its author wrote.
+    TruePrefix,
+    /// No stored log becomes shorter.
+    NeverShrinks,
+    /// What a core was told is stored stays on disk, through crashes.
+    Acknowledged,
+    /// Messages and queues stay within their limits.
+    Bounds,
+    /// Every request is answered exactly once, at once.
+    OneAnswer,
+    /// A signer can sign, and its own node takes what it signs.
+    SignerWorks,
+    /// A node starts from what it stored.
+    StartsAgain,
+    /// A key attests a release once.
+    AttestsOnce,
+    /// Honest nodes do not drop honest nodes.
+    HonestPeersKept,
+    /// When faults stop, all honest nodes come to hold the same.
+    Converges,
+}
+
+/// An invariant that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{invariant:?}: {found}")]
+pub struct Broken {
+    /// Which.
+    pub invariant: Invariant,
+    /// What was found instead.
+    pub found: String,
+}
+
+impl Broken {
+    /// What was found where the invariant should hold.
+    pub fn new(invariant: Invariant, found: String) -> Self {
+        Self { invariant, found }
+    }
+}
+
+/// All nodes of the world.
+pub type Members = BTreeMap<Name, Member>;
+
+/// What the checkers remember of each log on each disk.
+#[derive(Debug, Default)]
+struct Seen {
+    entries: usize,
+    checkpoint: Vec<u8>,
+    covered: u64,
+    acknowledged: u64,
+}
+
+/// The checkers of safety: they look at the node that just took a step.
+#[derive(Debug, Default)]
+pub struct Checkers {
+    seen: BTreeMap<(Name, Origin), Seen>,
+    signed: BTreeMap<Name, usize>,
+}
+
+impl Checkers {
+    /// Checks one node.
+    pub fn check(&mut self, name: Name, members: &Members) -> Result<(), Broken> {
+        let Some(member) = members.get(&name) else { return Ok(()) };
+        for (origin, log) in &member.disk.logs {
+            let seen = self.seen.entry((name, origin.clone())).or_default();
+            let author = members.values().find(|author| author.signer.origin == *origin);
+            check_log(seen, origin, log, author)?;
+        }
+        self.check_acknowledged(name, member)?;
+        self.check_votes(name, member)?;
+        check_queues(member)
+    }
+
+    fn check_acknowledged(&mut self, name: Name, member: &Member) -> Result<(), Broken> {
+        let Some(life) = &member.life else { return Ok(()) };
+        let sizes: BTreeMap<&Origin, u64> = life.core.logs().collect();
+        for ((_, origin), seen) in self.seen.iter_mut().filter(|((of, _), _)| *of == name) {
+            let size = sizes.get(origin).copied().unwrap_or(0);
+            if size < seen.acknowledged || seen.covered < size {
+                let found = format!(
+                    "{origin}: {} entries were stored, the core knows {size}, the disk has {}",
+                    seen.acknowledged, seen.covered
+                );
+                return Err(Broken::new(Invariant::Acknowledged, found));
+            }
+            seen.acknowledged = size;
+        }
+        Ok(())
+    }
+
+    fn check_votes(&mut self, name: Name, member: &Member) -> Result<(), Broken> {
+        let written = member.signer.written.len();
+        if self.signed.insert(name, written) == Some(written) {
+            return Ok(());
+        }
+        let mut seen = BTreeSet::new();
+        match member.signer.attested().into_iter().find(|purl| !seen.insert(purl.clone())) {
+            Some(purl) => Err(Broken::new(Invariant::AttestsOnce, format!("{purl} twice"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_log(
+    seen: &mut Seen,
+    origin: &Origin,
+    log: &StoredLog,
+    author: Option<&Member>,
+) -> Result<(), Broken> {
+    let checkpoint = log.head.as_ref().map_or(&[][..], |head| head.checkpoint.as_slice());
+    if seen.entries == log.entries.len() && seen.checkpoint == checkpoint {
+        return Ok(());
+    }
+    let broken = |invariant, what: &str| Err(Broken::new(invariant, format!("{origin}: {what}")));
+    let Some(author) = author else {
+        return broken(Invariant::TruePrefix, "it has no author in this world");
+    };
+    let covered = match &log.head {
+        Some(_) => covered(checkpoint, log, author),
+        None => Some(0),
+    };
+    let Some(covered) = covered else {
+        return broken(Invariant::StoredRoot, "its entries do not lead to a head of its author");
+    };
+    if !is_true(&log.entries, author) {
+        return broken(Invariant::TruePrefix, "its author never wrote this");
+    }
+    if covered < seen.covered || log.entries.len() < seen.entries {
+        return broken(Invariant::NeverShrinks, "it had more entries before");
+    }
+    seen.entries = log.entries.len();
+    seen.checkpoint = checkpoint.to_vec();
+    seen.covered = covered;
+    Ok(())
+}
+
+/// The entries under a log's head, where the author signed it and the entries are there.
+fn covered(checkpoint: &[u8], log: &StoredLog, author: &Member) -> Option<u64> {
+    let signed = SignedCheckpoint::parse(checkpoint).ok()?;
+    let verified = signed.verify(&author.signer.public_key()).ok()?;
+    let head = verified.checkpoint();
+    let under = log.entries.get(..usize::try_from(head.size).ok()?)?;
+    let leaves: Vec<Digest> = under.iter().map(|entry| leaf_hash(entry)).collect();
+    (root(&leaves) == head.root).then_some(head.size)
+}
+
+/// RFC 6962's definition of the root (2.1), which is slow and shares nothing with the frontiers that
+/// nodes keep.
+fn root(leaves: &[Digest]) -> Digest {
+    match leaves {
+        [] => Digest::of(b""),
+        [leaf] => *leaf,
+        many => {
+            let (left, right) = many.split_at(many.len().next_power_of_two() / 2);
+            node_hash(root(left), root(right))
+        }
+    }
+}
+
+/// Whether entries are a beginning of what the author wrote, in one of its histories.
+fn is_true(entries: &[Vec<u8>], author: &Member) -> bool {
+    let written = &author.signer.written;
+    if written.starts_with(entries) {
+        return true;
+    }
+    let forgery = author.liar.as_ref().and_then(|liar| liar.forgery.as_ref());
+    forgery.zip(entries.split_last()).is_some_and(|(forgery, (last, before))| {
+        *last == forgery.entry
+            && u64::try_from(before.len()) == Ok(forgery.index)
+            && written.starts_with(before)
+    })
+}
+
+fn check_queues(member: &Member) -> Result<(), Broken> {
+    let Some(life) = &member.life else { return Ok(()) };
+    let open = life.transport.asked.len();
+    if open > OPEN_REQUESTS {
+        let found = format!("{open} open requests, at most {OPEN_REQUESTS} have a reason");
+        return Err(Broken::new(Invariant::Bounds, found));
+    }
+    match life.transport.tickets.len() {
+        0 => Ok(()),
+        left => Err(Broken::new(Invariant::OneAnswer, format!("{left} were not answered"))),
+    }
+}
+
+/// Liveness: the first thing that keeps honest nodes from holding the same.
+pub fn missing(members: &Members, announced: &BTreeSet<Purl>) -> Option<String> {
+    let honest = || members.iter().filter(|(_, member)| member.liar.is_none());
+    let documents: BTreeSet<&Digest> =
+        honest().flat_map(|(_, member)| member.disk.documents.keys()).collect();
+    for (name, member) in honest() {
+        let Some(life) = &member.life else {
+            return Some(format!("{name} is down"));
+        };
+        let sizes: BTreeMap<&Origin, u64> = life.core.logs().collect();
+        for (author, of) in members {
+            let log = &of.signer.origin;
+            let (has, all) = (sizes.get(log).copied().unwrap_or(0), of.signer.written.len());
+            if of.liar.is_none() && usize::try_from(has) != Ok(all) {
+                return Some(format!("{name} has {has} of {all} entries of {author}"));
+            }
+            let forked = of.liar.as_ref().is_some_and(|liar| liar.forgery.is_some());
+            if forked && !member.disk.logs.get(log).is_some_and(|log| log.forked) {
+                return Some(format!("{name} did not see that {author} forked"));
+            }
+        }
+        let held = &member.disk.documents;
+        if let Some(document) = documents.iter().find(|digest| !held.contains_key(digest)) {
+            return Some(format!("{name} lacks the document {document}"));
+        }
+        let attested: BTreeSet<Purl> = member.signer.attested().into_iter().collect();
+        let open = announced.iter().find(|purl| {
+            !attested.contains(purl) && !life.given_up.contains(*purl)
+        });
+        if let Some(purl) = open {
+            return Some(format!("{name} neither attested nor gave up {purl}"));
+        }
+    }
+    None
+}

@@ -1,0 +1,37 @@
+//! Steps 5 to 8 in a world that fits in a seed: the node's own state machine over a lossy network in memory.
+//!
+//! One `u64` decides everything: the odds, the network's faults, the crashes, what is announced and
+//! when. The protocol is `reattest::protocol`, not a model of it; what stands here is what a shell
+//! does around it. The modules stand in the order of a run:
+//!
+//! | what | file |
+//! |---|---|
+//! | the seed's randomness, and the odds drawn from it | [`odds`] |
+//! | who is connected, what a message suffers | [`network`] |
+//! | a signer, a disk, a transport, and the node around them | [`signer`], [`disk`], [`transport`], [`member`] |
+//! | one peer that lies | [`liar`] |
+//! | what must hold at every step, and once faults stop | [`checkers`] |
+//! | the agenda and the virtual clock | [`world`] |
+//!
+//! Deliberately absent so far: clocks that drift, disks that fill up or come back from a backup,
+//! more than one liar, verdicts. See `docs/ARCHITECTURE.md` for the wall around the core that makes
+//! this possible.
+
+pub mod odds;
+pub mod network;
+pub mod signer;
+pub mod disk;
+pub mod transport;
+pub mod liar;
+pub mod member;
+pub mod checkers;
+pub mod trace;
+pub mod world;
+
+pub use checkers::{Broken, Invariant};
+pub use odds::Odds;
+pub use trace::Summary;
+pub use world::{Options, World};
+
+/// The seed of a run that names none.
+pub const DEFAULT_SEED: u64 = 0x5EED;

@@ -1,0 +1,93 @@
+//! What happened: a digest of all of it, the last lines of it, and figures.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+
+use reattest_attestation::{Digest, Digester};
+
+use crate::odds::Millis;
+
+/// Lines that a failure shows.
+const SHOWN: usize = 40;
+
+/// The trace of a run. Every line is hashed; the last ones are kept.
+#[derive(Debug)]
+pub struct Trace {
+    digester: Digester,
+    last: VecDeque<String>,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self { digester: Digester::new(), last: VecDeque::new() }
+    }
+}
+
+impl Trace {
+    /// Writes a line.
+    pub fn line(&mut self, at: Millis, what: &dyn fmt::Display) {
+        let line = format!("{:>7}.{:03} {what}", at / 1000, at % 1000);
+        self.digester.update(line.as_bytes());
+        self.digester.update(b"\n");
+        if self.last.len() == SHOWN {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
+
+    /// The last lines.
+    pub fn last(&self) -> Vec<String> {
+        self.last.iter().cloned().collect()
+    }
+
+    /// The digest of all lines.
+    pub fn digest(&self) -> Digest {
+        self.digester.clone().finish()
+    }
+}
+
+/// The figures of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Virtual milliseconds in all.
+    pub lasted: Millis,
+    /// Virtual milliseconds from the end of faults until all held the same.
+    pub converged: Millis,
+    /// Things that happened.
+    pub events: u64,
+    /// Messages that were sent.
+    pub sent: u64,
+    /// Messages that came, repeated ones included.
+    pub came: u64,
+    /// Nodes that lost their power.
+    pub crashes: u64,
+    /// Partitions.
+    pub splits: u64,
+    /// Entries that honest nodes logged.
+    pub entries: usize,
+    /// Lies that the liar told.
+    pub lies: u64,
+    /// What was refused, and of whom: a liar or an honest node.
+    pub refused: BTreeMap<(&'static str, &'static str), u64>,
+    /// Connections between honest nodes that one of them closed for penalties.
+    pub honest_dropped: u64,
+    /// The digest of the whole trace.
+    pub digest: Option<Digest>,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "lasted     {} virtual ms; all held the same {} ms after faults stopped", self.lasted, self.converged)?;
+        writeln!(f, "happened   {} events, {} crashes, {} partitions", self.events, self.crashes, self.splits)?;
+        writeln!(f, "messages   {} sent, {} came", self.sent, self.came)?;
+        writeln!(f, "logged     {} entries of honest nodes; {} lies were told", self.entries, self.lies)?;
+        for ((whose, what), times) in &self.refused {
+            writeln!(f, "refused    {times} times of {whose}: {what}")?;
+        }
+        writeln!(f, "dropped    {} honest connections for penalties", self.honest_dropped)?;
+        match &self.digest {
+            Some(digest) => write!(f, "trace      sha256:{digest}"),
+            None => write!(f, "trace      none"),
+        }
+    }
+}
