@@ -231,9 +231,9 @@ pub fn missing(members: &Members, announced: &BTreeSet<Purl>) -> Option<String> 
             return Some(format!("{name} lacks the document {document}"));
         }
         let attested: BTreeSet<Purl> = member.signer.attested().into_iter().collect();
-        let open = announced.iter().find(|purl| {
-            !attested.contains(purl) && !life.given_up.contains(*purl)
-        });
+        let open = announced
+            .iter()
+            .find(|purl| !attested.contains(purl) && !life.given_up.contains(*purl));
         if let Some(purl) = open {
             return Some(format!("{name} neither attested nor gave up {purl}"));
         }

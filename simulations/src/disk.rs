@@ -79,7 +79,8 @@ impl Disk {
         let mut recovered = Vec::new();
         for (origin, log) in &self.logs {
             let Some(head) = log.head.clone() else { continue };
-            let broken = |why: &str| Broken::new(Invariant::StartsAgain, format!("{origin}: {why}"));
+            let broken =
+                |why: &str| Broken::new(Invariant::StartsAgain, format!("{origin}: {why}"));
             let head = CheckedHead::check(identity, head, now)
                 .map_err(|refusal| broken(refusal.text()))?;
             let size = usize::try_from(head.size()).unwrap_or(usize::MAX);

@@ -219,11 +219,15 @@ impl Member {
         match effect {
             Effect::Publish(bytes) => self.gossip(&bytes, out)?,
             Effect::Judge { id, from, judgement } => {
-                let judged = self.life.as_mut().zip(Name::of(&from)).and_then(|(life, from)| {
-                    life.transport.judge(&id, from, judgement)
-                });
+                let judged = self
+                    .life
+                    .as_mut()
+                    .zip(Name::of(&from))
+                    .and_then(|(life, from)| life.transport.judge(&id, from, judgement));
                 let (bytes, peers) = judged.unwrap_or_default();
-                out.extend(peers.into_iter().map(|to| Out::Send(to, Packet::Gossip(bytes.clone()))));
+                out.extend(
+                    peers.into_iter().map(|to| Out::Send(to, Packet::Gossip(bytes.clone()))),
+                );
             }
             Effect::Ask { peer, request, question } => {
                 self.ask(Name::of(&peer), request, &question, out)?;

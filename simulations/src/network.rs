@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use reattest::protocol::Peer;
+use reattest_attestation::Digest;
 
 use crate::odds::{Dice, Millis, Odds};
 
@@ -142,5 +143,19 @@ impl Network {
             dice.between(1..=if slow { odds.slow_delay } else { odds.delay })
         };
         (0..copies).map(way).collect()
+    }
+}
+
+impl fmt::Display for Packet {
+    /// Its kind, its number and a digest: two runs that differ in one byte differ in their traces.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, number, bytes) = match self {
+            Self::Gossip(bytes) => ("gossip", 0, bytes),
+            Self::Ask(number, bytes) => ("asks", *number, bytes),
+            Self::Answer(number, bytes) => ("answers", *number, bytes),
+        };
+        let digest = Digest::of(bytes).to_string();
+        let short: String = digest.chars().take(16).collect();
+        write!(f, "{kind} {number:#x}, {} bytes, {short}", bytes.len())
     }
 }

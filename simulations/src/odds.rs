@@ -105,11 +105,7 @@ impl fmt::Display for Odds {
             "messages   up to {} ms; {}/1000 slow, up to {} ms; {}/1000 lost; {}/1000 twice",
             self.delay, self.slow, self.slow_delay, self.lose, self.repeat
         )?;
-        writeln!(
-            f,
-            "partitions within {} ms, for up to {} ms",
-            self.split_after, self.split_for
-        )?;
+        writeln!(f, "partitions within {} ms, for up to {} ms", self.split_after, self.split_for)?;
         writeln!(f, "crashes    within {} ms, for up to {} ms", self.crash_after, self.down_for)?;
         writeln!(
             f,

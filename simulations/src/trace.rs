@@ -77,10 +77,22 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "lasted     {} virtual ms; all held the same {} ms after faults stopped", self.lasted, self.converged)?;
-        writeln!(f, "happened   {} events, {} crashes, {} partitions", self.events, self.crashes, self.splits)?;
+        writeln!(
+            f,
+            "lasted     {} virtual ms; all held the same {} ms after faults stopped",
+            self.lasted, self.converged
+        )?;
+        writeln!(
+            f,
+            "happened   {} events, {} crashes, {} partitions",
+            self.events, self.crashes, self.splits
+        )?;
         writeln!(f, "messages   {} sent, {} came", self.sent, self.came)?;
-        writeln!(f, "logged     {} entries of honest nodes; {} lies were told", self.entries, self.lies)?;
+        writeln!(
+            f,
+            "logged     {} entries of honest nodes; {} lies were told",
+            self.entries, self.lies
+        )?;
         for ((whose, what), times) in &self.refused {
             writeln!(f, "refused    {times} times of {whose}: {what}")?;
         }

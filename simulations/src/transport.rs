@@ -67,11 +67,7 @@ impl Transport {
     }
 
     /// An answer on its way to whoever asked.
-    pub fn reply(
-        &mut self,
-        ticket: Ticket,
-        response: &Response,
-    ) -> Result<(Name, Packet), Broken> {
+    pub fn reply(&mut self, ticket: Ticket, response: &Response) -> Result<(Name, Packet), Broken> {
         let Some((peer, number)) = self.tickets.remove(&ticket) else {
             return Err(Broken::new(Invariant::OneAnswer, format!("{ticket:?} twice")));
         };

@@ -1,0 +1,520 @@
+//! The agenda of a world, its virtual clock, and what happens in it one thing after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use reattest::limits::{DIAL_SECONDS, REQUEST_SECONDS, TICK};
+use reattest::protocol::{BuildEnd, Event, Head, Identity, Notice};
+use reattest_attestation::{NetworkId, Purl, Timestamp};
+use serde_bytes::ByteBuf;
+
+use crate::checkers::{Broken, Checkers, Invariant, Members, missing};
+use crate::liar::{Forgery, Liar};
+use crate::member::{Halt, Member, Out};
+use crate::network::{Name, Network, Packet};
+use crate::odds::{Dice, Millis, Odds};
+use crate::signer::Signer;
+use crate::trace::{Summary, Trace};
+
+/// The second at which every world begins: 2026-06-01T00:00:00Z.
+const BEGIN: i64 = 1_780_272_000;
+
+/// Releases that are announced, some of them by several nodes.
+const RELEASES: u64 = 12;
+
+/// Milliseconds within which honest nodes come to hold the same once faults stop: the longest wait
+/// of a build that failed twice (30 s and 60 s), twelve builds of 8 s one after the other, and 54 s
+/// for the network.
+pub const CONVERGES_WITHIN: Millis = 240_000;
+
+/// What a run is asked to do besides what its seed says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// One disk loses entries and reports them as stored: the checkers must see it.
+    pub canary: bool,
+    /// Honest nodes that drop each other break an invariant.
+    ///
+    /// KNOWN: the core does drop honest peers, so this is not yet the rule.
+    pub fair: bool,
+}
+
+/// A run that broke an invariant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("seed {seed:#x} at {}.{:03} s, node {node}: {broken}", at / 1000, at % 1000)]
+pub struct Failure {
+    /// The seed, which replays it.
+    pub seed: u64,
+    /// Virtual milliseconds since the beginning.
+    pub at: Millis,
+    /// The node that was looked at.
+    pub node: Name,
+    /// The invariant, and what was found.
+    pub broken: Broken,
+    /// The last lines of the trace.
+    pub trace: Vec<String>,
+}
+
+/// Something on the agenda.
+#[derive(Debug, Clone)]
+enum Happening {
+    Tick(Name),
+    Arrive { from: Name, to: Name, session: u64, packet: Packet },
+    TimeOut { node: Name, number: u64 },
+    Dial,
+    Announce(Name),
+    Built { node: Name, life: u32, job: u64, purl: Purl },
+    Crash,
+    Start(Name),
+    Split,
+    Heal,
+    Fork,
+    Calm,
+}
+
+/// A world between two happenings.
+#[derive(Debug)]
+pub struct World {
+    seed: u64,
+    /// What the seed drew.
+    pub odds: Odds,
+    options: Options,
+    dice: Dice,
+    now: Millis,
+    agenda: BTreeMap<(Millis, u64), Happening>,
+    queued: u64,
+    network: Network,
+    members: Members,
+    liar: Name,
+    announced: BTreeSet<Purl>,
+    checkers: Checkers,
+    trace: Trace,
+    summary: Summary,
+}
+
+impl World {
+    /// The world of a seed, before anything happens.
+    pub fn of(seed: u64, options: Options) -> Result<Self, Failure> {
+        let mut dice = Dice::of(seed);
+        let odds = Odds::draw(&mut dice);
+        let honest: Vec<Name> = (0..odds.honest).map(Name).collect();
+        let liar = Name(odds.honest);
+        let members = members(&honest, liar, &odds, seed).map_err(|broken| Failure {
+            seed,
+            at: 0,
+            node: liar,
+            broken,
+            trace: Vec::new(),
+        })?;
+        let network = Network::draw(&honest, liar, &odds, &mut dice);
+        let mut world = Self {
+            seed,
+            odds,
+            options,
+            dice,
+            now: 0,
+            agenda: BTreeMap::new(),
+            queued: 0,
+            network,
+            members,
+            liar,
+            announced: BTreeSet::new(),
+            checkers: Checkers::default(),
+            trace: Trace::default(),
+            summary: Summary::default(),
+        };
+        world.begin();
+        Ok(world)
+    }
+
+    fn begin(&mut self) {
+        let names: Vec<Name> = self.members.keys().copied().collect();
+        for name in names {
+            let out_of_step = self.dice.below(500);
+            self.after(out_of_step, Happening::Start(name));
+            self.after(out_of_step, Happening::Tick(name));
+            self.after_up_to(self.odds.announce_after, Happening::Announce(name));
+        }
+        if let Some(member) = self.members.get_mut(&Name(0)) {
+            member.disk.loses_entries = self.options.canary;
+        }
+        self.after(600, Happening::Dial);
+        self.after_up_to(self.odds.crash_after, Happening::Crash);
+        self.after_up_to(self.odds.split_after, Happening::Split);
+        let fork = self.dice.between(self.odds.calm_at / 3..=self.odds.calm_at);
+        self.after(fork, Happening::Fork);
+        self.after(self.odds.calm_at, Happening::Calm);
+    }
+
+    /// Runs until all honest nodes hold the same, or an invariant does not hold.
+    pub fn run(mut self) -> Result<Summary, Failure> {
+        while let Some(((at, _), happening)) = self.agenda.pop_first() {
+            self.now = at;
+            self.summary.events = self.summary.events.saturating_add(1);
+            self.trace.line(at, &happening);
+            let dialled = matches!(happening, Happening::Dial);
+            self.happen(happening)?;
+            if dialled && self.has_converged()? {
+                break;
+            }
+        }
+        Ok(self.sum_up())
+    }
+
+    fn has_converged(&self) -> Result<bool, Failure> {
+        if self.now < self.odds.calm_at {
+            return Ok(false);
+        }
+        match missing(&self.members, &self.announced) {
+            None => Ok(true),
+            Some(_) if self.now < self.odds.calm_at.saturating_add(CONVERGES_WITHIN) => Ok(false),
+            Some(what) => Err(self.failure(self.liar, Broken::new(Invariant::Converges, what))),
+        }
+    }
+
+    fn sum_up(mut self) -> Summary {
+        let honest = self.members.values().filter(|member| member.liar.is_none());
+        self.summary.entries = honest.map(|member| member.signer.written.len()).sum();
+        let liars = self.members.values().filter_map(|member| member.liar.as_ref());
+        self.summary.lies = liars.map(|liar| liar.lies).sum();
+        self.summary.lasted = self.now;
+        self.summary.converged = self.now.saturating_sub(self.odds.calm_at);
+        for (name, member) in &self.members {
+            for (origin, log) in &member.disk.logs {
+                let head = log.head.as_ref().map(|head| String::from_utf8_lossy(&head.checkpoint));
+                self.trace.line(self.now, &format!("{name} {origin} {head:?}"));
+            }
+        }
+        self.summary.digest = Some(self.trace.digest());
+        self.summary
+    }
+
+    fn failure(&self, node: Name, broken: Broken) -> Failure {
+        Failure { seed: self.seed, at: self.now, node, broken, trace: self.trace.last() }
+    }
+
+    /// The clock that cores see: whole seconds.
+    fn clock(&self) -> Timestamp {
+        timestamp(self.now)
+    }
+
+    fn after(&mut self, wait: Millis, happening: Happening) {
+        self.queued = self.queued.saturating_add(1);
+        self.agenda.insert((self.now.saturating_add(wait), self.queued), happening);
+    }
+
+    fn after_up_to(&mut self, longest: Millis, happening: Happening) {
+        let wait = self.dice.between(1..=longest);
+        self.after(wait, happening);
+    }
+
+    fn is_calm(&self) -> bool {
+        self.now >= self.odds.calm_at
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Failure> {
+        match happening {
+            Happening::Tick(name) => {
+                let beat = u64::try_from(TICK.as_millis()).unwrap_or(500);
+                self.after(beat, Happening::Tick(name));
+                self.feed(name, vec![Event::Tick])
+            }
+            Happening::Arrive { from, to, session, packet } => {
+                self.arrive(from, to, session, packet)
+            }
+            Happening::TimeOut { node, number } => {
+                let transport = self.members.get_mut(&node).and_then(|member| member.life.as_mut());
+                let event = transport.and_then(|life| life.transport.time_out(number));
+                self.feed(node, event.into_iter().collect())
+            }
+            Happening::Dial => self.dial(),
+            Happening::Announce(name) => self.announce(name),
+            Happening::Built { node, life, job, purl } => self.built(node, life, job, &purl),
+            Happening::Crash => {
+                self.light_a_fuse();
+                Ok(())
+            }
+            Happening::Start(name) => self.work(name, Member::start),
+            Happening::Split => self.split(),
+            Happening::Heal => {
+                self.network.heal();
+                Ok(())
+            }
+            Happening::Fork => self.fork(),
+            Happening::Calm => self.calm(),
+        }
+    }
+
+    /// Lets one node work, does what it wants of the world, and checks it.
+    fn work(
+        &mut self,
+        name: Name,
+        work: impl FnOnce(&mut Member, Timestamp, &mut Vec<Out>) -> Result<(), Halt>,
+    ) -> Result<(), Failure> {
+        let (now, mut wishes) = (self.clock(), Vec::new());
+        let Some(member) = self.members.get_mut(&name) else { return Ok(()) };
+        let ended = work(member, now, &mut wishes);
+        for wish in wishes {
+            self.grant(name, wish)?;
+        }
+        match ended {
+            Ok(()) => {}
+            Err(Halt::PowerCut) => self.crash(name)?,
+            Err(Halt::Broken(broken)) => return Err(self.failure(name, broken)),
+        }
+        let checked = self.checkers.check(name, &self.members);
+        checked.map_err(|broken| self.failure(name, broken))
+    }
+
+    fn feed(&mut self, name: Name, events: Vec<Event>) -> Result<(), Failure> {
+        for event in events {
+            self.work(name, |member, now, out| member.take(event, now, out))?;
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, name: Name, wish: Out) -> Result<(), Failure> {
+        match wish {
+            Out::Send(to, packet) => self.send(name, to, &packet),
+            Out::Wait(number) => {
+                let wait = u64::try_from(REQUEST_SECONDS).unwrap_or(10).saturating_mul(1000);
+                self.after(wait, Happening::TimeOut { node: name, number });
+            }
+            Out::Build(job, purl) => {
+                let life = self.members.get(&name).map_or(0, |member| member.lives);
+                let built = Happening::Built { node: name, life, job, purl };
+                self.after_up_to(self.odds.build_for, built);
+            }
+            Out::Drop(peer) => return self.dropped(name, peer),
+            Out::Said(notice) => self.said(name, &notice),
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, from: Name, to: Name, packet: &Packet) {
+        self.summary.sent = self.summary.sent.saturating_add(1);
+        let Some(session) = self.network.session(from, to) else { return };
+        for way in self.network.carry(&self.odds, &mut self.dice) {
+            let packet = packet.clone();
+            self.after(way, Happening::Arrive { from, to, session, packet });
+        }
+    }
+
+    fn arrive(
+        &mut self,
+        from: Name,
+        to: Name,
+        session: u64,
+        packet: Packet,
+    ) -> Result<(), Failure> {
+        // What was sent over a connection that is gone went with it; a partition swallows the rest.
+        if self.network.session(from, to) != Some(session) || self.network.is_parted(from, to) {
+            return Ok(());
+        }
+        self.summary.came = self.summary.came.saturating_add(1);
+        let life = self.members.get_mut(&to).and_then(|member| member.life.as_mut());
+        let event = life.and_then(|life| life.transport.receive(from, packet));
+        self.feed(to, event.into_iter().collect())
+    }
+
+    fn dial(&mut self) -> Result<(), Failure> {
+        self.after(u64::try_from(DIAL_SECONDS).unwrap_or(2).saturating_mul(1000), Happening::Dial);
+        for (one, other) in self.network.down() {
+            let is_up = |name| self.members.get(&name).is_some_and(|member| member.life.is_some());
+            if !is_up(one) || !is_up(other) {
+                continue;
+            }
+            self.network.open((one, other));
+            for (name, peer) in [(one, other), (other, one)] {
+                let life = self.members.get_mut(&name).and_then(|member| member.life.as_mut());
+                let _new = life.is_some_and(|life| life.transport.connected.insert(peer));
+                self.feed(name, vec![Event::Connected(peer.peer())])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hang_up(&mut self, one: Name, other: Name) -> Result<(), Failure> {
+        if !self.network.close(one, other) {
+            return Ok(());
+        }
+        for (name, peer) in [(one, other), (other, one)] {
+            let life = self.members.get_mut(&name).and_then(|member| member.life.as_mut());
+            let events = life.map(|life| life.transport.disconnect(peer)).unwrap_or_default();
+            self.feed(name, events)?;
+        }
+        Ok(())
+    }
+
+    fn dropped(&mut self, name: Name, peer: Name) -> Result<(), Failure> {
+        if name != self.liar && peer != self.liar {
+            self.summary.honest_dropped = self.summary.honest_dropped.saturating_add(1);
+            if self.options.fair {
+                let broken = Broken::new(Invariant::HonestPeersKept, format!("it dropped {peer}"));
+                return Err(self.failure(name, broken));
+            }
+        }
+        self.hang_up(name, peer)
+    }
+
+    fn said(&mut self, name: Name, notice: &Notice) {
+        if let Notice::Refused { peer, refusal } = notice
+            && name != self.liar
+        {
+            let whose = if *peer == self.liar.peer() { "the liar" } else { "an honest node" };
+            let times = self.summary.refused.entry((whose, refusal.text())).or_default();
+            *times = times.saturating_add(1);
+        }
+        self.trace.line(self.now, &format!("{name} said {notice:?}"));
+    }
+
+    fn release(&mut self) -> Option<Purl> {
+        let number = self.dice.below(RELEASES);
+        Purl::new("deb", Some("debian"), &format!("package{number}"), Some("1.0"), &[]).ok()
+    }
+
+    fn announce(&mut self, name: Name) -> Result<(), Failure> {
+        if self.is_calm() {
+            return Ok(());
+        }
+        self.after_up_to(self.odds.announce_after, Happening::Announce(name));
+        let Some(purl) = self.release() else { return Ok(()) };
+        let runs = self.members.get(&name).is_some_and(|member| {
+            let forked = member.liar.as_ref().is_some_and(|liar| liar.forgery.is_some());
+            member.life.is_some() && !forked
+        });
+        if !runs {
+            return Ok(());
+        }
+        if name != self.liar {
+            self.announced.insert(purl.clone());
+        }
+        self.work(name, |member, now, out| member.announce(&purl, now, out))
+    }
+
+    fn built(&mut self, node: Name, life: u32, job: u64, purl: &Purl) -> Result<(), Failure> {
+        let fault = self.dice.chance(self.odds.build_fault);
+        if self
+            .members
+            .get(&node)
+            .is_none_or(|member| member.life.is_none() || member.lives != life)
+        {
+            return Ok(());
+        }
+        if fault {
+            return self.feed(node, vec![Event::BuildEnded { job, end: BuildEnd::Fault }]);
+        }
+        self.work(node, |member, now, out| member.built(job, purl, now, out))
+    }
+
+    /// The liar signs a second head of the size of its newest, and shows it around.
+    fn fork(&mut self) -> Result<(), Failure> {
+        let Some(purl) = self.release() else { return Ok(()) };
+        self.work(self.liar, |member, now, out| {
+            let Some(index) = member.signer.written.len().checked_sub(1) else { return Ok(()) };
+            let (entry, checkpoint) = member.signer.fork(&purl, now)?;
+            let head = Head {
+                certificate: ByteBuf::from(member.signer.certificate.clone()),
+                checkpoint: ByteBuf::from(checkpoint),
+            };
+            let index = u64::try_from(index).unwrap_or(u64::MAX);
+            let forgery = Forgery { entry, index, head: head.clone() };
+            if let Some(liar) = &mut member.liar {
+                liar.forgery = Some(forgery);
+            }
+            Ok(member.send_forgery(head, out)?)
+        })
+    }
+
+    /// Some honest node loses its power within its next steps of work.
+    fn light_a_fuse(&mut self) {
+        if self.is_calm() {
+            return;
+        }
+        self.after_up_to(self.odds.crash_after, Happening::Crash);
+        let victim = u8::try_from(self.dice.below(u64::from(self.odds.honest))).unwrap_or(0);
+        let steps = u32::try_from(self.dice.below(24)).unwrap_or(0);
+        if let Some(member) = self.members.get_mut(&Name(victim)) {
+            member.fuse = member.life.as_ref().map(|_| steps);
+        }
+    }
+
+    fn crash(&mut self, name: Name) -> Result<(), Failure> {
+        self.summary.crashes = self.summary.crashes.saturating_add(1);
+        self.trace.line(self.now, &format!("{name} lost its power"));
+        if let Some(member) = self.members.get_mut(&name) {
+            member.life = None;
+            member.fuse = None;
+        }
+        for peer in self.network.connected(name) {
+            self.hang_up(name, peer)?;
+        }
+        self.after_up_to(self.odds.down_for, Happening::Start(name));
+        Ok(())
+    }
+
+    fn split(&mut self) -> Result<(), Failure> {
+        if self.is_calm() {
+            return Ok(());
+        }
+        self.summary.splits = self.summary.splits.saturating_add(1);
+        let names: Vec<Name> = self.members.keys().copied().collect();
+        for (one, other) in self.network.split(&names, &mut self.dice) {
+            self.hang_up(one, other)?;
+        }
+        self.after_up_to(self.odds.split_for, Happening::Heal);
+        let next = self.odds.split_for.saturating_add(self.odds.split_after);
+        self.after_up_to(next, Happening::Split);
+        Ok(())
+    }
+
+    /// Faults stop: what is down starts when its time has come, and nothing else breaks.
+    fn calm(&mut self) -> Result<(), Failure> {
+        self.network.heal();
+        self.network.faulty = false;
+        self.odds.build_fault = 0;
+        for member in self.members.values_mut() {
+            member.fuse = None;
+        }
+        Ok(())
+    }
+}
+
+fn timestamp(at: Millis) -> Timestamp {
+    let seconds = i64::try_from(at / 1000).unwrap_or(i64::MAX);
+    Timestamp::from_unix(BEGIN.saturating_add(seconds))
+}
+
+/// Every node with a key of its own, certified by an operator of its own whom all follow.
+fn members(honest: &[Name], liar: Name, odds: &Odds, seed: u64) -> Result<Members, Broken> {
+    let network: NetworkId = "simulated"
+        .parse()
+        .map_err(|_| Broken::new(Invariant::SignerWorks, "a network's name".to_owned()))?;
+    let names = honest.iter().copied().chain([liar]);
+    let signers = names.map(|name| Ok((name, Signer::new(name, &network, timestamp(0))?)));
+    let signers: Vec<(Name, Signer)> = signers.collect::<Result<_, Broken>>()?;
+    let operators: BTreeSet<_> = signers.iter().map(|(_, signer)| signer.operator).collect();
+    let member = |(name, signer): (Name, Signer)| {
+        let identity = Identity {
+            network: network.clone(),
+            operators: operators.clone(),
+            own: Some(signer.public_key()),
+            rebuilds: name != liar,
+        };
+        // Dice of its own: whether it lies does not move the faults of the network.
+        let lies = (name == liar).then(|| Liar::new(Dice::of(!seed), odds.lie));
+        (name, Member::new(name, identity, signer, lies))
+    };
+    Ok(signers.into_iter().map(member).collect())
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Arrive { from, to, session, packet } => {
+                write!(f, "{from} -> {to} over {session}: {packet}")
+            }
+            Self::Built { node, job, purl, .. } => write!(f, "{node} ends job {job}, {purl}"),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
