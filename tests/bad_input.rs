@@ -9,7 +9,9 @@ use std::time::Duration;
 use reattest_tests::mirror::{Mirror, Wrong};
 use reattest_tests::network::Member;
 use reattest_tests::processes::{naming, signal, wait_until};
-use reattest_tests::{at_hand, directory, files_below, printed, program, reattest, run, said, skip};
+use reattest_tests::{
+    at_hand, directory, files_below, printed, program, reattest, run, said, skip,
+};
 
 /// One error line, with these words, and exit code 1.
 fn fails_with(output: &Output, words: &[&str]) {
@@ -90,7 +92,8 @@ fn a_reference_that_is_none_is_a_usage_error() {
 
 #[test]
 fn without_bubblewrap_it_says_what_to_install() {
-    let output = reattest(&["rebuild", "deb:netbase"]).env("PATH", "/nonexistent").output().unwrap();
+    let output =
+        reattest(&["rebuild", "deb:netbase"]).env("PATH", "/nonexistent").output().unwrap();
     fails_with(&output, &["bubblewrap", "install"]);
 }
 
@@ -184,7 +187,8 @@ fn a_mistake_in_a_policy_is_shown_with_its_line() {
     let policy = member.home.join("policy.toml");
     let text = std::fs::read_to_string(&policy).unwrap();
     std::fs::write(&policy, format!("{text}\n[quorum]\nneed = 2\nof = [\"nobody\"]\n")).unwrap();
-    let output = member.command(&["query", "pkg:deb/debian/netbase@6.5?arch=all"]).output().unwrap();
+    let output =
+        member.command(&["query", "pkg:deb/debian/netbase@6.5?arch=all"]).output().unwrap();
     fails_with(&output, &["policy.toml", "line", "nobody"]);
 }
 
@@ -195,8 +199,7 @@ fn a_damaged_bundle_is_a_fault_and_no_verdict() {
     let bundle = home.path().join("x.reattest.jsonl");
     std::fs::write(&bundle, "{\"payload\":\n").unwrap();
     let file = member.config();
-    let arguments =
-        ["verify", file.to_str().unwrap(), "--bundle", bundle.to_str().unwrap()];
+    let arguments = ["verify", file.to_str().unwrap(), "--bundle", bundle.to_str().unwrap()];
     fails_with(&member.command(&arguments).output().unwrap(), &["line 1"]);
 }
 

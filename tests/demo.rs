@@ -1,5 +1,10 @@
 //! The main job, end to end: real processes, a real package, real agreement and a real lie.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::Path;
 
@@ -40,7 +45,10 @@ fn three_operators_reproduce_netbase_and_only_the_real_file_is_accepted() {
     assert_eq!(flipped["verdict"]["verdict"], "rejected");
     let reasons = flipped["verdict"]["reasons"].to_string();
     let real_digest = real["verdict"]["artifact"]["sha256"].as_str().unwrap();
-    assert!(reasons.contains(real_digest), "it says which file the quorum stands behind: {reasons}");
+    assert!(
+        reasons.contains(real_digest),
+        "it says which file the quorum stands behind: {reasons}"
+    );
 
     assert_ne!(renamed["verdict"]["verdict"], "accepted");
 
@@ -118,5 +126,8 @@ fn two_liars_of_three_are_a_quorum_that_the_consumer_is_told_about() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let result = document(&output);
     assert_eq!(result["held"], false);
-    assert_eq!(result["verdicts"][0]["verdict"]["verdict"], "rejected", "two dissent, one is tolerated");
+    assert_eq!(
+        result["verdicts"][0]["verdict"]["verdict"], "rejected",
+        "two dissent, one is tolerated"
+    );
 }

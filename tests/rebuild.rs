@@ -10,7 +10,11 @@ fn gzip_is_reproduced_bit_for_bit() {
     }
     let output = run(&["rebuild", "deb:gzip"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert!(printed(&output).starts_with("reproduced  pkg:deb/debian/gzip@"), "{}", printed(&output));
+    assert!(
+        printed(&output).starts_with("reproduced  pkg:deb/debian/gzip@"),
+        "{}",
+        printed(&output)
+    );
 }
 
 #[test]

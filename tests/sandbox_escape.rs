@@ -2,11 +2,7 @@
 //!
 //! Each attempt is one command whose success means an escape. It runs twice: inside, where it must
 //! fail, and outside, where it must succeed, since an attempt that cannot succeed shows nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -51,9 +47,7 @@ impl Drop for Bait {
 
 fn cache() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-    std::env::var_os("XDG_CACHE_HOME")
-        .map_or_else(home, PathBuf::from)
-        .join("reattest")
+    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("reattest")
 }
 
 /// The environment of netbase: from the cache, or made; `None` when no mirror answers for long.
@@ -64,21 +58,10 @@ fn room() -> Option<Room> {
     for _ in 0..3 {
         let mut mirror = Mirror::new(&endpoints, &cache).unwrap();
         let workshop = Workshop::new(&cache);
-        match rebuild(
-            &reference,
-            &workshop,
-            &mut mirror,
-            &mut |_| (),
-            &Cancel::new(),
-        ) {
+        match rebuild(&reference, &workshop, &mut mirror, &mut |_| (), &Cancel::new()) {
             Ok(rebuilt) => {
-                let root = cache
-                    .join("environments")
-                    .join(rebuilt.lock.digest().to_string());
-                return Some(Room {
-                    sandbox: probe(None).unwrap(),
-                    root,
-                });
+                let root = cache.join("environments").join(rebuilt.lock.digest().to_string());
+                return Some(Room { sandbox: probe(None).unwrap(), root });
             }
             Err(RebuildError::Fetch(_)) => (),
             Err(other) => panic!("{other}"),
@@ -133,28 +116,15 @@ impl Room {
         let log = scratch.path().join("log");
         let place = scratch.path().join("place");
         std::fs::create_dir(&place).unwrap();
-        let ended = self
-            .sandbox
-            .run(&self.spec(&place, script), &log, &Cancel::new())
-            .unwrap();
-        (
-            ended == Ended::Success,
-            std::fs::read_to_string(&log).unwrap(),
-        )
+        let ended = self.sandbox.run(&self.spec(&place, script), &log, &Cancel::new()).unwrap();
+        (ended == Ended::Success, std::fs::read_to_string(&log).unwrap())
     }
 }
 
 fn outside(script: &str) -> bool {
     let mut command = Command::new("sh");
-    command
-        .args(["-c", script])
-        .env(MARKER, "seen")
-        .stderr(std::process::Stdio::null());
-    command
-        .stdout(std::process::Stdio::null())
-        .status()
-        .unwrap()
-        .success()
+    command.args(["-c", script]).env(MARKER, "seen").stderr(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::null()).status().unwrap().success()
 }
 
 /// Attempts by claim. Every one of them works where nothing confines it.
@@ -193,10 +163,7 @@ fn attempts(bait: &Bait) -> Vec<(&'static str, String)> {
             )),
         ),
         ("read a key", format!("cat '{}'", key.display())),
-        (
-            "read the published artifact",
-            format!("cat '{}'", bait.published.display()),
-        ),
+        ("read the published artifact", format!("cat '{}'", bait.published.display())),
         (
             "reach the host's shadow file",
             format!("test \"$(stat -c %i:%Y /etc/shadow)\" = '{}'", shadow()),
@@ -205,10 +172,7 @@ fn attempts(bait: &Bait) -> Vec<(&'static str, String)> {
             "find a variable of the builder",
             format!("cat /proc/[0-9]*/environ 2>/dev/null | grep -q {MARKER}="),
         ),
-        (
-            "signal a process of the host",
-            format!("kill -0 {}", bait.process.id()),
-        ),
+        ("signal a process of the host", format!("kill -0 {}", bait.process.id())),
         ("mount", "unshare -Urm mount -t tmpfs none /mnt".to_owned()),
         (
             "gain a capability",
@@ -219,10 +183,7 @@ fn attempts(bait: &Bait) -> Vec<(&'static str, String)> {
 
 /// Which file it is: the environment has one of its own.
 fn shadow() -> String {
-    let output = Command::new("stat")
-        .args(["-c", "%i:%Y", "/etc/shadow"])
-        .output()
-        .unwrap();
+    let output = Command::new("stat").args(["-c", "%i:%Y", "/etc/shadow"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -263,10 +224,7 @@ fn a_build_cannot_leave_its_sandbox() {
             )
             .unwrap();
             let optional = ["reach another machine by IP", "mount", "gain a capability"];
-            assert!(
-                optional.contains(&claim),
-                "the attempt to {claim} does not even work outside"
-            );
+            assert!(optional.contains(&claim), "the attempt to {claim} does not even work outside");
         }
     }
     nothing_is_left_behind(&room);
@@ -280,15 +238,8 @@ fn nothing_is_left_behind(room: &Room) {
         "setsid sh -c 'trap \"\" TERM HUP; sleep {name}' >/dev/null 2>&1 & exit 0"
     ));
     assert!(ended);
-    let left = Command::new("pgrep")
-        .args(["-f", &format!("sleep {name}")])
-        .output()
-        .unwrap();
-    assert!(
-        left.stdout.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&left.stdout)
-    );
+    let left = Command::new("pgrep").args(["-f", &format!("sleep {name}")]).output().unwrap();
+    assert!(left.stdout.is_empty(), "{}", String::from_utf8_lossy(&left.stdout));
 }
 
 /// No variable, descriptor, capability or second network interface.
@@ -297,18 +248,13 @@ fn nothing_is_inherited(room: &Room) {
     assert_eq!(environment.trim(), "PATH PWD");
     let (_, descriptors) = room.inside("for fd in /proc/self/fd/*; do readlink $fd; done");
     for line in descriptors.lines() {
-        let fine = ["/dev/null", "pipe:", "/proc/"]
-            .iter()
-            .any(|start| line.starts_with(start));
+        let fine = ["/dev/null", "pipe:", "/proc/"].iter().any(|start| line.starts_with(start));
         assert!(fine, "descriptors inside: {descriptors}");
     }
     let (_, status) = room.inside("cat /proc/self/status");
-    for line in [
-        "CapEff:\t0000000000000000",
-        "CapBnd:\t0000000000000000",
-        "NoNewPrivs:\t1",
-        "Seccomp:\t2",
-    ] {
+    for line in
+        ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"]
+    {
         assert!(status.contains(line), "{line} not in {status}");
     }
     let (_, interfaces) = room.inside("tail -n +3 /proc/net/dev | cut -d: -f1");

@@ -29,9 +29,9 @@ pub(crate) fn outcomes(
 ) -> Result<Vec<ArtifactOutcome>, RebuildError> {
     let outcome = |(index, published): (usize, &Published)| {
         let made = first.get(index).copied().flatten();
-        let differs = made.is_some_and(|m| m != published.sha256);
-        let again =
-            second.and_then(|second| second.get(index).copied().flatten()).filter(|_| differs);
+        // Also where the first run made the published bytes: a second that did not is worth a word.
+        let again = second.and_then(|second| second.get(index).copied().flatten());
+        let again = again.filter(|_| made.is_some());
         ArtifactOutcome::observe(published.purl.clone(), published.sha256, made, again).map_err(
             |e| RebuildError::Environment {
                 step: format!("repeat the build of {}", published.file_name),
@@ -71,13 +71,17 @@ mod tests {
             (Some(x), Some(x), Outcome::Differs),
             (Some(x), Some(y), Outcome::Unstable),
             (Some(x), Some(p), Outcome::Unstable),
+            (Some(p), Some(x), Outcome::Unstable),
+            (Some(p), Some(p), Outcome::Reproduced),
+            (None, Some(x), Outcome::BuildFailed),
         ];
         for (first, second, expected) in table {
             let published = [published(b"p")];
             let second = second.map(|digest| vec![Some(digest)]);
             let outcomes = outcomes(&published, &vec![first], second.as_ref()).unwrap();
             assert_eq!(outcomes.first().unwrap().outcome, expected);
-            assert_eq!(is_certain(&published, &vec![first]), second.is_none());
+            let certain = first.is_none_or(|made| made == p);
+            assert_eq!(is_certain(&published, &vec![first]), certain);
         }
     }
 

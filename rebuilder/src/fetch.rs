@@ -1,6 +1,7 @@
 //! Fetching inputs by path and digest (step 2): the one door to the network.
 
 mod endpoints;
+mod resolve;
 mod client;
 mod mirror;
 

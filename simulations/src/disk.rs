@@ -86,7 +86,9 @@ impl Disk {
             let size = usize::try_from(head.size()).unwrap_or(usize::MAX);
             let entries = log.entries.get(..size).ok_or_else(|| broken("entries are missing"))?;
             let mut frontier = Frontier::new();
-            entries.iter().for_each(|entry| frontier.push(leaf_hash(entry)));
+            for entry in entries {
+                frontier.push(leaf_hash(entry));
+            }
             if frontier.root() != head.checkpoint().checkpoint().root {
                 return Err(broken("its entries do not lead to its head"));
             }

@@ -11,7 +11,7 @@
 //! | a signer, a disk, a transport, and the node around them | [`signer`], [`disk`], [`transport`], [`member`] |
 //! | one peer that lies | [`liar`] |
 //! | what must hold at every step, and once faults stop | [`checkers`] |
-//! | the agenda and the virtual clock | [`world`] |
+//! | what happens, and when | `agenda`, `faults`, [`world`] |
 //!
 //! Deliberately absent so far: clocks that drift, disks that fill up or come back from a backup,
 //! more than one liar, verdicts. See `docs/ARCHITECTURE.md` for the wall around the core that makes
@@ -26,12 +26,14 @@ pub mod liar;
 pub mod member;
 pub mod checkers;
 pub mod trace;
+mod agenda;
 pub mod world;
+mod faults;
 
 pub use checkers::{Broken, Invariant};
 pub use odds::Odds;
 pub use trace::Summary;
-pub use world::{Options, World};
+pub use world::{Failure, Options, World};
 
 /// The seed of a run that names none.
 pub const DEFAULT_SEED: u64 = 0x5EED;

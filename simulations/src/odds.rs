@@ -30,6 +30,11 @@ impl Dice {
         range.start().saturating_add(self.below(width))
     }
 
+    /// A chance of the range, or none at all in every third world: faults hide each other's bugs.
+    fn perhaps(&mut self, range: RangeInclusive<u64>) -> u64 {
+        if self.below(3) == 0 { 0 } else { self.between(range) }
+    }
+
     /// True so many times in a thousand.
     pub fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1000) < per_mille
@@ -77,20 +82,20 @@ impl Odds {
     /// Draws the odds of a world.
     pub fn draw(dice: &mut Dice) -> Self {
         Self {
-            honest: 5,
+            honest: u8::try_from(dice.between(3..=5)).unwrap_or(5),
             link: dice.between(200..=1000),
             delay: dice.between(20..=800),
-            slow: dice.between(0..=50),
+            slow: dice.perhaps(1..=50),
             slow_delay: dice.between(1000..=12_000),
-            lose: dice.between(0..=150),
-            repeat: dice.between(0..=150),
+            lose: dice.perhaps(1..=150),
+            repeat: dice.perhaps(1..=150),
             split_after: dice.between(10_000..=60_000),
             split_for: dice.between(2_000..=30_000),
             crash_after: dice.between(4_000..=40_000),
             down_for: dice.between(500..=20_000),
             announce_after: dice.between(8_000..=40_000),
             build_for: dice.between(500..=8_000),
-            build_fault: dice.between(0..=150),
+            build_fault: dice.perhaps(1..=150),
             lie: dice.between(100..=600),
             calm_at: dice.between(90_000..=150_000),
         }

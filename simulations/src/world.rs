@@ -1,15 +1,14 @@
 //! The agenda of a world, its virtual clock, and what happens in it one thing after the other.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeSet;
 
-use reattest::limits::{DIAL_SECONDS, REQUEST_SECONDS, TICK};
-use reattest::protocol::{BuildEnd, Event, Head, Identity, Notice};
+use reattest::limits::{REQUEST_SECONDS, TICK};
+use reattest::protocol::{BuildEnd, Event, Identity, Notice};
 use reattest_attestation::{NetworkId, Purl, Timestamp};
-use serde_bytes::ByteBuf;
 
+use crate::agenda::{Agenda, Happening};
 use crate::checkers::{Broken, Checkers, Invariant, Members, missing};
-use crate::liar::{Forgery, Liar};
+use crate::liar::Liar;
 use crate::member::{Halt, Member, Out};
 use crate::network::{Name, Network, Packet};
 use crate::odds::{Dice, Millis, Odds};
@@ -54,41 +53,23 @@ pub struct Failure {
     pub trace: Vec<String>,
 }
 
-/// Something on the agenda.
-#[derive(Debug, Clone)]
-enum Happening {
-    Tick(Name),
-    Arrive { from: Name, to: Name, session: u64, packet: Packet },
-    TimeOut { node: Name, number: u64 },
-    Dial,
-    Announce(Name),
-    Built { node: Name, life: u32, job: u64, purl: Purl },
-    Crash,
-    Start(Name),
-    Split,
-    Heal,
-    Fork,
-    Calm,
-}
-
 /// A world between two happenings.
 #[derive(Debug)]
 pub struct World {
     seed: u64,
     /// What the seed drew.
     pub odds: Odds,
-    options: Options,
-    dice: Dice,
-    now: Millis,
-    agenda: BTreeMap<(Millis, u64), Happening>,
-    queued: u64,
-    network: Network,
-    members: Members,
-    liar: Name,
+    pub(crate) options: Options,
+    pub(crate) dice: Dice,
+    pub(crate) now: Millis,
+    agenda: Agenda,
+    pub(crate) network: Network,
+    pub(crate) members: Members,
+    pub(crate) liar: Name,
     announced: BTreeSet<Purl>,
     checkers: Checkers,
-    trace: Trace,
-    summary: Summary,
+    pub(crate) trace: Trace,
+    pub(crate) summary: Summary,
 }
 
 impl World {
@@ -112,8 +93,7 @@ impl World {
             options,
             dice,
             now: 0,
-            agenda: BTreeMap::new(),
-            queued: 0,
+            agenda: Agenda::default(),
             network,
             members,
             liar,
@@ -147,7 +127,7 @@ impl World {
 
     /// Runs until all honest nodes hold the same, or an invariant does not hold.
     pub fn run(mut self) -> Result<Summary, Failure> {
-        while let Some(((at, _), happening)) = self.agenda.pop_first() {
+        while let Some((at, happening)) = self.agenda.pop() {
             self.now = at;
             self.summary.events = self.summary.events.saturating_add(1);
             self.trace.line(at, &happening);
@@ -188,7 +168,7 @@ impl World {
         self.summary
     }
 
-    fn failure(&self, node: Name, broken: Broken) -> Failure {
+    pub(crate) fn failure(&self, node: Name, broken: Broken) -> Failure {
         Failure { seed: self.seed, at: self.now, node, broken, trace: self.trace.last() }
     }
 
@@ -197,17 +177,16 @@ impl World {
         timestamp(self.now)
     }
 
-    fn after(&mut self, wait: Millis, happening: Happening) {
-        self.queued = self.queued.saturating_add(1);
-        self.agenda.insert((self.now.saturating_add(wait), self.queued), happening);
+    pub(crate) fn after(&mut self, wait: Millis, happening: Happening) {
+        self.agenda.plan(self.now.saturating_add(wait), happening);
     }
 
-    fn after_up_to(&mut self, longest: Millis, happening: Happening) {
+    pub(crate) fn after_up_to(&mut self, longest: Millis, happening: Happening) {
         let wait = self.dice.between(1..=longest);
         self.after(wait, happening);
     }
 
-    fn is_calm(&self) -> bool {
+    pub(crate) fn is_calm(&self) -> bool {
         self.now >= self.odds.calm_at
     }
 
@@ -240,12 +219,15 @@ impl World {
                 Ok(())
             }
             Happening::Fork => self.fork(),
-            Happening::Calm => self.calm(),
+            Happening::Calm => {
+                self.calm();
+                Ok(())
+            }
         }
     }
 
     /// Lets one node work, does what it wants of the world, and checks it.
-    fn work(
+    pub(crate) fn work(
         &mut self,
         name: Name,
         work: impl FnOnce(&mut Member, Timestamp, &mut Vec<Out>) -> Result<(), Halt>,
@@ -265,7 +247,7 @@ impl World {
         checked.map_err(|broken| self.failure(name, broken))
     }
 
-    fn feed(&mut self, name: Name, events: Vec<Event>) -> Result<(), Failure> {
+    pub(crate) fn feed(&mut self, name: Name, events: Vec<Event>) -> Result<(), Failure> {
         for event in events {
             self.work(name, |member, now, out| member.take(event, now, out))?;
         }
@@ -316,46 +298,6 @@ impl World {
         self.feed(to, event.into_iter().collect())
     }
 
-    fn dial(&mut self) -> Result<(), Failure> {
-        self.after(u64::try_from(DIAL_SECONDS).unwrap_or(2).saturating_mul(1000), Happening::Dial);
-        for (one, other) in self.network.down() {
-            let is_up = |name| self.members.get(&name).is_some_and(|member| member.life.is_some());
-            if !is_up(one) || !is_up(other) {
-                continue;
-            }
-            self.network.open((one, other));
-            for (name, peer) in [(one, other), (other, one)] {
-                let life = self.members.get_mut(&name).and_then(|member| member.life.as_mut());
-                let _new = life.is_some_and(|life| life.transport.connected.insert(peer));
-                self.feed(name, vec![Event::Connected(peer.peer())])?;
-            }
-        }
-        Ok(())
-    }
-
-    fn hang_up(&mut self, one: Name, other: Name) -> Result<(), Failure> {
-        if !self.network.close(one, other) {
-            return Ok(());
-        }
-        for (name, peer) in [(one, other), (other, one)] {
-            let life = self.members.get_mut(&name).and_then(|member| member.life.as_mut());
-            let events = life.map(|life| life.transport.disconnect(peer)).unwrap_or_default();
-            self.feed(name, events)?;
-        }
-        Ok(())
-    }
-
-    fn dropped(&mut self, name: Name, peer: Name) -> Result<(), Failure> {
-        if name != self.liar && peer != self.liar {
-            self.summary.honest_dropped = self.summary.honest_dropped.saturating_add(1);
-            if self.options.fair {
-                let broken = Broken::new(Invariant::HonestPeersKept, format!("it dropped {peer}"));
-                return Err(self.failure(name, broken));
-            }
-        }
-        self.hang_up(name, peer)
-    }
-
     fn said(&mut self, name: Name, notice: &Notice) {
         if let Notice::Refused { peer, refusal } = notice
             && name != self.liar
@@ -367,7 +309,7 @@ impl World {
         self.trace.line(self.now, &format!("{name} said {notice:?}"));
     }
 
-    fn release(&mut self) -> Option<Purl> {
+    pub(crate) fn release(&mut self) -> Option<Purl> {
         let number = self.dice.below(RELEASES);
         Purl::new("deb", Some("debian"), &format!("package{number}"), Some("1.0"), &[]).ok()
     }
@@ -405,78 +347,6 @@ impl World {
         }
         self.work(node, |member, now, out| member.built(job, purl, now, out))
     }
-
-    /// The liar signs a second head of the size of its newest, and shows it around.
-    fn fork(&mut self) -> Result<(), Failure> {
-        let Some(purl) = self.release() else { return Ok(()) };
-        self.work(self.liar, |member, now, out| {
-            let Some(index) = member.signer.written.len().checked_sub(1) else { return Ok(()) };
-            let (entry, checkpoint) = member.signer.fork(&purl, now)?;
-            let head = Head {
-                certificate: ByteBuf::from(member.signer.certificate.clone()),
-                checkpoint: ByteBuf::from(checkpoint),
-            };
-            let index = u64::try_from(index).unwrap_or(u64::MAX);
-            let forgery = Forgery { entry, index, head: head.clone() };
-            if let Some(liar) = &mut member.liar {
-                liar.forgery = Some(forgery);
-            }
-            Ok(member.send_forgery(head, out)?)
-        })
-    }
-
-    /// Some honest node loses its power within its next steps of work.
-    fn light_a_fuse(&mut self) {
-        if self.is_calm() {
-            return;
-        }
-        self.after_up_to(self.odds.crash_after, Happening::Crash);
-        let victim = u8::try_from(self.dice.below(u64::from(self.odds.honest))).unwrap_or(0);
-        let steps = u32::try_from(self.dice.below(24)).unwrap_or(0);
-        if let Some(member) = self.members.get_mut(&Name(victim)) {
-            member.fuse = member.life.as_ref().map(|_| steps);
-        }
-    }
-
-    fn crash(&mut self, name: Name) -> Result<(), Failure> {
-        self.summary.crashes = self.summary.crashes.saturating_add(1);
-        self.trace.line(self.now, &format!("{name} lost its power"));
-        if let Some(member) = self.members.get_mut(&name) {
-            member.life = None;
-            member.fuse = None;
-        }
-        for peer in self.network.connected(name) {
-            self.hang_up(name, peer)?;
-        }
-        self.after_up_to(self.odds.down_for, Happening::Start(name));
-        Ok(())
-    }
-
-    fn split(&mut self) -> Result<(), Failure> {
-        if self.is_calm() {
-            return Ok(());
-        }
-        self.summary.splits = self.summary.splits.saturating_add(1);
-        let names: Vec<Name> = self.members.keys().copied().collect();
-        for (one, other) in self.network.split(&names, &mut self.dice) {
-            self.hang_up(one, other)?;
-        }
-        self.after_up_to(self.odds.split_for, Happening::Heal);
-        let next = self.odds.split_for.saturating_add(self.odds.split_after);
-        self.after_up_to(next, Happening::Split);
-        Ok(())
-    }
-
-    /// Faults stop: what is down starts when its time has come, and nothing else breaks.
-    fn calm(&mut self) -> Result<(), Failure> {
-        self.network.heal();
-        self.network.faulty = false;
-        self.odds.build_fault = 0;
-        for member in self.members.values_mut() {
-            member.fuse = None;
-        }
-        Ok(())
-    }
 }
 
 fn timestamp(at: Millis) -> Timestamp {
@@ -505,16 +375,4 @@ fn members(honest: &[Name], liar: Name, odds: &Odds, seed: u64) -> Result<Member
         (name, Member::new(name, identity, signer, lies))
     };
     Ok(signers.into_iter().map(member).collect())
-}
-
-impl fmt::Display for Happening {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Arrive { from, to, session, packet } => {
-                write!(f, "{from} -> {to} over {session}: {packet}")
-            }
-            Self::Built { node, job, purl, .. } => write!(f, "{node} ends job {job}, {purl}"),
-            other => write!(f, "{other:?}"),
-        }
-    }
 }

@@ -1,6 +1,8 @@
 //! What the tests of the whole system share: the real program, real nodes, and a mirror on loopback.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::missing_panics_doc,
     clippy::disallowed_methods,

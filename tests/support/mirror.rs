@@ -50,7 +50,8 @@ fn signed_index() -> Vec<u8> {
         ) else {
             continue;
         };
-        let text = |key: &str| head.get(key).and_then(|value| value.as_str()).unwrap_or("").to_owned();
+        let text =
+            |key: &str| head.get(key).and_then(|value| value.as_str()).unwrap_or("").to_owned();
         if text("url").ends_with("dists/trixie/InRelease") {
             return blob(&text("digest")).unwrap();
         }
@@ -78,7 +79,8 @@ fn serve(stream: TcpStream, index: &[u8], wrong: Wrong) {
         Some(body) => ("200 OK", body.as_slice()),
         None => ("404 Not Found", b"".as_slice()),
     };
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     let mut stream = stream;
     let _gone = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
 }

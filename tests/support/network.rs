@@ -27,8 +27,15 @@ impl Member {
         let home = parent.join(name);
         std::fs::create_dir(&home).unwrap();
         let config = home.join("config.toml");
-        let output =
-            run(&["--config", config.to_str().unwrap(), "init", "--name", name, "--network", "test"]);
+        let output = run(&[
+            "--config",
+            config.to_str().unwrap(),
+            "init",
+            "--name",
+            name,
+            "--network",
+            "test",
+        ]);
         assert!(output.status.success(), "{}", said(&output));
         let text = printed(&output);
         let table = text.get(text.find("[[operator]]").unwrap()..).unwrap().to_owned();

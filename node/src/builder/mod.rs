@@ -7,9 +7,7 @@
 pub mod messages;
 mod seal;
 
-use std::os::fd::AsFd;
-
-use reattest_attestation::{Digest, Purl};
+use reattest_attestation::{ArtifactOutcome, Digest, Purl};
 use reattest_rebuilder::{
     Cancel, Fetch, FetchProblem, Output, RebuildError, Rebuilt, Reference, Run, Want, Workshop,
     rebuild,
@@ -21,6 +19,7 @@ use crate::limits::WANTS_PER_REQUEST;
 use crate::link::{Link, LinkError};
 use crate::signer::messages::{Attest, Compared, Receipt};
 use messages::{FromBuilder, ToBuilder};
+use seal::Sealed;
 
 /// Runs the role: the node's link is at standard input, the signer's at standard output.
 pub fn run(config: &Config) -> Result<(), Fault> {
@@ -89,30 +88,12 @@ impl Builder {
         for document in [&rebuilt.recipe, &rebuilt.lock] {
             self.node.send(&FromBuilder::Document(document.digest()))?;
         }
-        let mut files = Vec::new();
-        let mut artifacts = Vec::new();
-        for outcome in rebuilt.outcomes() {
-            let first = output_of(&rebuilt.first, &outcome.purl);
-            let second = rebuilt.second.as_ref().and_then(|run| output_of(run, &outcome.purl));
-            let mut seal = |output: Option<&Output>| -> Result<Option<u16>, Fault> {
-                let Some(output) = output else {
-                    return Ok(None);
-                };
-                let sealed = seal::copy(&output.path, self.lies)
-                    .map_err(|error| Fault::new(output.path.display().to_string(), error))?;
-                files.push(sealed);
-                Ok(u16::try_from(files.len().saturating_sub(1)).ok())
-            };
-            let produced = seal(first)?;
-            // A liar needs a second run that confirms the first, as everybody does.
-            let again = seal(if self.lies { second.or(first) } else { second })?;
-            artifacts.push(Compared {
-                purl: outcome.purl.clone(),
-                published: outcome.published,
-                produced,
-                again,
-            });
-        }
+        let mut sealed = Sealed::new(self.lies);
+        let artifacts = rebuilt
+            .outcomes()
+            .iter()
+            .map(|outcome| self.seal(rebuilt, outcome, &mut sealed))
+            .collect::<Result<Vec<_>, _>>()?;
         let release = &rebuilt.release;
         let result = Attest {
             source: release.source().clone(),
@@ -123,12 +104,30 @@ impl Builder {
             sources: release.materials(),
             facts: rebuilt.facts.clone(),
         };
-        let borrowed: Vec<_> = files.iter().map(AsFd::as_fd).collect();
-        self.signer.send_with(&result, &borrowed)?;
+        self.signer.send_with(&result, &sealed.files())?;
         let Receipt(answer) = self.signer.receive()?;
         Ok(match answer {
             Ok(index) => messages::End::Attested { index },
             Err(why) => messages::End::Fault(format!("the signer refused: {why}")),
+        })
+    }
+
+    /// The files of one artifact: both runs, where the outcome rests on both.
+    fn seal(
+        &self,
+        rebuilt: &Rebuilt,
+        outcome: &ArtifactOutcome,
+        sealed: &mut Sealed,
+    ) -> Result<Compared, Fault> {
+        let first = output_of(&rebuilt.first, &outcome.purl);
+        let second = rebuilt.second.as_ref().and_then(|run| output_of(run, &outcome.purl));
+        // A liar needs a second run that confirms the first, as everybody does.
+        let second = if self.lies { second.or(first) } else { second.filter(|_| first.is_some()) };
+        Ok(Compared {
+            purl: outcome.purl.clone(),
+            published: outcome.published,
+            produced: sealed.add(first)?,
+            again: sealed.add(second)?,
         })
     }
 }

@@ -1,5 +1,10 @@
 //! The core against peers that lie, withhold, fork and speak nonsense.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeSet;
 
@@ -55,7 +60,8 @@ impl Author {
             let announcement =
                 Announcement { network: self.network.clone(), purl: purl(), announced };
             let payload = announcement.to_payload().unwrap();
-            self.entries.push(Envelope::sign(payload, &self.rebuilder).unwrap().as_bytes().to_vec());
+            self.entries
+                .push(Envelope::sign(payload, &self.rebuilder).unwrap().as_bytes().to_vec());
         }
     }
 
@@ -65,9 +71,12 @@ impl Author {
 
     fn head_over(&self, entries: &[Vec<u8>]) -> Head {
         let mut frontier = Frontier::new();
-        entries.iter().for_each(|entry| frontier.push(leaf_hash(entry)));
+        for entry in entries {
+            frontier.push(leaf_hash(entry));
+        }
         let (size, root) = (frontier.size(), frontier.root());
-        let signed = Checkpoint { origin: self.origin(), size, root }.sign(&self.rebuilder).unwrap();
+        let signed =
+            Checkpoint { origin: self.origin(), size, root }.sign(&self.rebuilder).unwrap();
         Head {
             certificate: ByteBuf::from(self.certificate.as_bytes()),
             checkpoint: ByteBuf::from(signed.as_bytes()),

@@ -150,7 +150,10 @@ fn it_hashes_what_was_built_and_says_what_that_is() {
     keys(home.path());
     let (played, key, _) = start(home.path());
     let file = sealed(b"built", all_seals());
-    played.builder.send_with(&result(Digest::of(b"built"), Some(0), None), &[file.as_fd()]).unwrap();
+    played
+        .builder
+        .send_with(&result(Digest::of(b"built"), Some(0), None), &[file.as_fd()])
+        .unwrap();
     let (entry, head) = played.log_one(0);
     assert_eq!(played.receipt(), Ok(0));
     let Some(Claim::Rebuild(rebuild)) = claim_of(&key, &entry) else { panic!("no outcome") };
@@ -167,7 +170,10 @@ fn a_difference_without_a_second_run_is_not_signed() {
     keys(home.path());
     let (played, _, _) = start(home.path());
     let file = sealed(b"built", all_seals());
-    played.builder.send_with(&result(Digest::of(b"other"), Some(0), None), &[file.as_fd()]).unwrap();
+    played
+        .builder
+        .send_with(&result(Digest::of(b"other"), Some(0), None), &[file.as_fd()])
+        .unwrap();
     assert!(played.receipt().is_err());
     played.end();
 }
@@ -178,7 +184,10 @@ fn a_file_that_can_still_change_is_refused() {
     keys(home.path());
     let (played, _, _) = start(home.path());
     let file = sealed(b"built", SealFlags::SHRINK);
-    played.builder.send_with(&result(Digest::of(b"built"), Some(0), None), &[file.as_fd()]).unwrap();
+    played
+        .builder
+        .send_with(&result(Digest::of(b"built"), Some(0), None), &[file.as_fd()])
+        .unwrap();
     assert!(played.receipt().unwrap_err().contains("sealed"));
     played.end();
 }

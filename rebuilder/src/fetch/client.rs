@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use ureq::Agent;
 use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
 
+use super::resolve::Names;
 use super::{Endpoints, FetchProblem, Want};
 use crate::cas::{Cas, CasError};
 use crate::limits;
@@ -22,6 +24,7 @@ use crate::progress::Cancel;
 /// Asks several archive roots one after the other; shared by the threads of a batch.
 pub(super) struct Client {
     agent: Agent,
+    names: Names,
     roots: Vec<String>,
     cas: Cas,
     heads: PathBuf,
@@ -58,8 +61,10 @@ impl Client {
             .user_agent(concat!("reattest/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
             .build();
+        let names = Names::default();
         Ok(Self {
-            agent: config.new_agent(),
+            agent: Agent::with_parts(config, DefaultConnector::new(), names.clone()),
+            names,
             roots: endpoints.roots().to_vec(),
             cas: Cas::below(cache)?,
             heads: cache.join("heads"),
@@ -121,7 +126,10 @@ impl Client {
                 pause = pause.saturating_mul(3);
             }
             match self.ask(&url, want, ticks) {
-                Err(Refusal::Silent(why)) => last = why,
+                Err(Refusal::Silent(why)) => {
+                    self.names.forget();
+                    last = why;
+                }
                 answer => return answer,
             }
         }
