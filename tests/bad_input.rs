@@ -83,6 +83,15 @@ fn an_unknown_package_is_answered_with_near_names() {
 }
 
 #[test]
+fn an_announced_version_that_the_archive_does_not_sign_is_not_built() {
+    if !at_hand("an evil version") {
+        return;
+    }
+    let purl = "pkg:deb/debian/netbase@6.5evil?arch=all&distro=trixie";
+    fails_with(&run(&["rebuild", purl]), &["netbase", "6.5", "6.5evil"]);
+}
+
+#[test]
 fn a_reference_that_is_none_is_a_usage_error() {
     for reference in ["netbase", "deb:../../etc/passwd", "npm:left-pad", "pkg:deb/debian/"] {
         let output = run(&["rebuild", reference]);
@@ -141,6 +150,16 @@ fn a_port_in_use_is_named() {
     let output = member.command(&["node"]).output().unwrap();
     fails_with(&output, &[&port.to_string(), "in use"]);
     assert!(naming(home.path()).is_empty(), "no process is left");
+}
+
+#[test]
+fn a_second_node_on_the_same_data_is_refused_and_harms_nothing() {
+    let home = directory();
+    let mut member = Member::init(home.path(), "m");
+    member.start(&[]);
+    let output = member.command(&["node"]).output().unwrap();
+    fails_with(&output, &["another node uses", "data"]);
+    assert!(member.status()["network"].is_string(), "the first one still answers");
 }
 
 #[test]

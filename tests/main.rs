@@ -4,6 +4,7 @@ mod tidy;
 mod quorum_table;
 mod vectors;
 mod worlds;
+mod oracles;
 mod sandbox_escape;
 mod rebuild;
 mod demo;

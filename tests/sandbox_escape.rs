@@ -229,6 +229,27 @@ fn a_build_cannot_leave_its_sandbox() {
     }
     nothing_is_left_behind(&room);
     nothing_is_inherited(&room);
+    nothing_is_poisoned(&room);
+}
+
+/// What one build leaves anywhere, the next one does not find, also while the first still runs.
+fn nothing_is_poisoned(room: &Room) {
+    let places = ["/tmp", "/var/tmp", "/dev/shm", "/run", "/usr/bin", "/etc", "/", "/build", "."];
+    let poison = places.map(|place| format!("echo x > {place}/poison 2>/dev/null"));
+    let seek = places.map(|place| format!("test ! -e {place}/poison")).join(" && ");
+    let poison = poison.join("; ");
+    let (poisoned, said) =
+        room.inside(&format!("{poison}; test -e ./poison && ! test -e /usr/bin/poison"));
+    assert!(poisoned, "a build writes below its own directory only: {said}");
+    let (clean, said) = room.inside(&seek);
+    assert!(clean, "a later build found poison: {said}");
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| room.inside(&format!("{poison}; sleep 2")));
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        let (clean, said) = room.inside(&seek);
+        assert!(clean, "a build beside it found poison: {said}");
+        first.join().unwrap();
+    });
 }
 
 /// A process that leaves its session and ignores signals is gone when the command has ended.

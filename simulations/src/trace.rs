@@ -53,6 +53,8 @@ pub struct Summary {
     pub lasted: Millis,
     /// Virtual milliseconds from the end of faults until all held the same.
     pub converged: Millis,
+    /// What kept them from it to the end.
+    pub last_missing: String,
     /// Things that happened.
     pub events: u64,
     /// Messages that were sent.
@@ -93,6 +95,9 @@ impl fmt::Display for Summary {
             "logged     {} entries of honest nodes; {} lies were told",
             self.entries, self.lies
         )?;
+        if !self.last_missing.is_empty() {
+            writeln!(f, "at last    {}", self.last_missing)?;
+        }
         for ((whose, what), times) in &self.refused {
             writeln!(f, "refused    {times} times of {whose}: {what}")?;
         }

@@ -140,15 +140,17 @@ impl World {
         Ok(self.sum_up())
     }
 
-    fn has_converged(&self) -> Result<bool, Failure> {
+    fn has_converged(&mut self) -> Result<bool, Failure> {
         if self.now < self.odds.calm_at {
             return Ok(false);
         }
-        match missing(&self.members, &self.announced) {
-            None => Ok(true),
-            Some(_) if self.now < self.odds.calm_at.saturating_add(CONVERGES_WITHIN) => Ok(false),
-            Some(what) => Err(self.failure(self.liar, Broken::new(Invariant::Converges, what))),
+        let Some(what) = missing(&self.members, &self.announced) else { return Ok(true) };
+        self.trace.line(self.now, &format!("still {what}"));
+        self.summary.last_missing.clone_from(&what);
+        if self.now < self.odds.calm_at.saturating_add(CONVERGES_WITHIN) {
+            return Ok(false);
         }
+        Err(self.failure(self.liar, Broken::new(Invariant::Converges, what)))
     }
 
     fn sum_up(mut self) -> Summary {

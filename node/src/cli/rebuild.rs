@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reattest_attestation::{ArtifactOutcome, Outcome};
+use reattest_rebuilder::fetch::Transferred;
 use reattest_rebuilder::{Cancel, Progress, Rebuilt, Reference, Workshop, rebuild};
 use serde::Serialize;
 
@@ -46,18 +47,16 @@ impl Rebuild {
         if let Some(out) = &self.out {
             make_empty(out)?;
         }
-        let mut mirror =
-            setup::mirror(&workshop, &roots).map_err(|problem| Fault::text(problem.to_string()))?;
         let cancel = Cancel::new();
         cancel_on_interrupt(cancel.clone())?;
-        let mut bar = Bar::new();
-        let rebuilt = rebuild(
-            &self.reference,
-            &workshop,
-            &mut mirror,
-            &mut |progress| bar.show(&progress),
-            &cancel,
-        );
+        let bar = Bar::new();
+        let transfers = bar.clone();
+        let mut mirror = setup::mirror(&workshop, &roots)
+            .map_err(|problem| Fault::text(problem.to_string()))?
+            .with_cancel(&cancel)
+            .with_progress(Box::new(move |transferred| transfers.transfer(transferred)));
+        let mut show = |progress| bar.show(&progress);
+        let rebuilt = rebuild(&self.reference, &workshop, &mut mirror, &mut show, &cancel);
         bar.finish();
         let rebuilt = rebuilt?;
         if let Some(out) = &self.out {
@@ -168,6 +167,7 @@ fn keep(rebuilt: &Rebuilt, out: &Path) -> Result<(), Fault> {
 }
 
 /// Lines for what is done, and a bar for what takes long, on a terminal only.
+#[derive(Clone)]
 struct Bar {
     bar: ProgressBar,
 }
@@ -175,27 +175,33 @@ struct Bar {
 impl Bar {
     fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar }
+        let bar = Self { bar };
+        bar.style("  {spinner} {msg} {elapsed}");
+        bar.bar.set_message("asking the archive");
+        bar.bar.enable_steady_tick(Duration::from_millis(120));
+        bar
     }
 
-    fn show(&mut self, progress: &Progress) {
+    fn show(&self, progress: &Progress) {
         let text = progress_line(progress);
         match progress {
-            Progress::Fetching { bytes, total_bytes, .. } => {
-                self.style("{spinner} {msg} {wide_bar} {eta}");
-                self.bar.set_length(*total_bytes);
-                self.bar.set_position(*bytes);
-                self.bar.set_message(text);
-            }
-            Progress::Solving
-            | Progress::EnvironmentBuilding { .. }
-            | Progress::Building { .. } => {
-                self.style("{spinner} {msg} {elapsed}");
+            // The transfer itself is shown while it lasts.
+            Progress::Fetching { .. } => {}
+            Progress::Solving | Progress::EnvironmentBuilding { .. } | Progress::Building { .. } => {
+                self.style("  {spinner} {msg} {elapsed}");
+                self.bar.reset_elapsed();
                 self.bar.set_message(text);
             }
             _ => self.bar.suspend(|| output::note(&format!("  {text}"))),
         }
+    }
+
+    fn transfer(&self, transferred: Transferred) {
+        let Transferred { done, total, bytes, total_bytes } = transferred;
+        self.style("  {spinner} {msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}");
+        self.bar.set_length(total_bytes);
+        self.bar.set_position(bytes);
+        self.bar.set_message(format!("fetching {done} of {total}"));
     }
 
     fn style(&self, template: &str) {

@@ -4,7 +4,9 @@
     reason = "the shell runs one task for each command that asks"
 )]
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -94,6 +96,9 @@ pub(super) fn listen(path: &Path, calls: mpsc::Sender<Call>) -> Result<(), Fault
             error,
         )
     })?;
+    // Commands of the same user only, whatever the umask is.
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))
+        .map_err(|error| Fault::new(name.to_string(), error))?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let calls = calls.clone();

@@ -15,7 +15,7 @@ use super::control::{self, Answer};
 use super::own_log::OwnLog;
 use super::report::Report;
 use super::roles::Roles;
-use super::start::{identity, peer_key, recover};
+use super::start::{identity, lock, peer_key, recover};
 use super::transport::{News, Transport};
 use crate::builder::messages::ToBuilder;
 use crate::clock;
@@ -30,6 +30,8 @@ use crate::store::index::SledIndex;
 
 /// Runs a node until it is told to stop, or cannot go on.
 pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
+    // Held until the node ends: one node, one signer, one index for a data directory.
+    let _lock = lock(&config.data)?;
     let (signer_said, mut from_signer) = mpsc::channel(64);
     let (builder_said, mut from_builder) = mpsc::channel(64);
     let (calls, mut from_commands) = mpsc::channel(64);
@@ -155,9 +157,12 @@ impl Node {
         if let Some(roles) = self.roles.take() {
             roles.stop();
         }
-        self.index.flush();
+        self.index.close();
         let _not_there = std::fs::remove_file(self.config.socket());
-        reattest_rebuilder::scratch::remove(&self.config.data.join("scratch"));
+        let scratch = self.config.data.join("scratch");
+        if scratch.exists() {
+            reattest_rebuilder::scratch::remove(&scratch);
+        }
     }
 
     fn news(&mut self, news: News) {

@@ -1,6 +1,7 @@
 //! What a node knows before its first event: who it is, whom it follows, and the logs on its disk.
 
 use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use libp2p::identity::Keypair;
@@ -49,6 +50,22 @@ pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovere
         }
     }
     Ok(recovered)
+}
+
+/// Takes a data directory for this process alone; the lock goes with the process.
+pub(super) fn lock(data: &Path) -> Result<File, Fault> {
+    let path = data.join("lock");
+    let fail = |error| Fault::new(path.display().to_string(), error);
+    std::fs::create_dir_all(data).map_err(fail)?;
+    let file = File::create(&path).map_err(fail)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Fault::text(format!(
+            "another node uses {}; stop it, or give this one another `data` directory",
+            data.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(fail(error)),
+    }
 }
 
 /// The key that names this node to peers. It signs nothing else.

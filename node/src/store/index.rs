@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use reattest_attestation::log::Origin;
 use reattest_attestation::{ArtifactOutcome, Claim, Digest, PublicKey, Purl};
 
-use super::{LogError, Store};
+use super::{LogError, Store, durable};
 use crate::entry::claim_of;
 use crate::limits::{EVIDENCE_ENTRIES, RESPONSE_ENTRY_BYTES};
 
@@ -103,42 +103,67 @@ pub struct SledIndex {
 }
 
 impl SledIndex {
-    /// Opens the index below a data directory; one that disagrees with the logs is made anew.
+    /// Opens the index below a data directory. One that was not closed, has another number of keys
+    /// than when it was, or knows more than the logs is made anew.
     pub fn open(data: &Path, store: &Store) -> Result<Self, LogError> {
         let path = data.join("index");
-        let opened = open_guarded(&path).filter(|database| {
-            let index = Self { path: path.clone(), database: database.clone() };
-            store.logs().all(|log| index.indexed(log.origin()) <= log.size())
+        let closed_with = Self::take_seal(&path);
+        let opened = closed_with.and_then(|keys| {
+            let database = open_guarded(&path)?;
+            let index = Self { path: path.clone(), database };
+            let plausible = store.logs().all(|log| index.indexed(log.origin()) <= log.size());
+            (index.count() == Some(keys) && plausible).then_some(index)
         });
-        let database = match opened {
-            Some(database) => database,
-            None => Self::anew(&path)?,
+        let mut index = match opened {
+            Some(index) => index,
+            None => Self::anew(path)?,
         };
-        let mut index = Self { path, database };
         catch_up(&mut index, store)?;
         Ok(index)
     }
 
-    fn anew(path: &Path) -> Result<sled::Db, LogError> {
-        tracing::warn!(path = %path.display(), "the index is made anew from the logs");
-        match fs::remove_dir_all(path) {
+    fn anew(path: PathBuf) -> Result<Self, LogError> {
+        tracing::info!(path = %path.display(), "the index is made anew from the logs");
+        match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(LogError::io(path, error));
+                return Err(LogError::io(&path, error));
             }
             _ => {}
         }
-        open_guarded(path).ok_or_else(|| LogError::Damaged {
-            path: path.to_owned(),
-            what: "a new index could not be made here; is another node using this directory?"
-                .to_owned(),
-        })
+        let Some(database) = open_guarded(&path) else {
+            let what = "a new index could not be made here; is another node using this directory?";
+            return Err(LogError::damaged(&path, what));
+        };
+        Ok(Self { path, database })
     }
 
-    /// Makes what was inserted durable; what is lost is indexed again.
-    pub fn flush(&self) {
-        if let Err(error) = self.database.flush() {
-            tracing::warn!(path = %self.path.display(), %error, "the index was not flushed");
+    /// Closes the index: what is on disk now is what the next start may believe.
+    pub fn close(self) {
+        let flushed = self.database.flush().map_err(std::io::Error::other);
+        let sealed = flushed.and_then(|_| {
+            let keys = self.count().unwrap_or(0);
+            durable::write(&Self::seal(&self.path), keys.to_string().as_bytes())
+        });
+        if let Err(error) = sealed {
+            tracing::warn!(path = %self.path.display(), %error, "the index is made anew next time");
         }
+    }
+
+    /// The number of keys, read from all of them: damage that sled meets is a panic of its own.
+    fn count(&self) -> Option<usize> {
+        catch_unwind(AssertUnwindSafe(|| self.database.len())).ok()
+    }
+
+    fn seal(path: &Path) -> PathBuf {
+        path.with_extension("closed")
+    }
+
+    /// The number of keys at the last close; the seal is broken by reading it.
+    fn take_seal(path: &Path) -> Option<usize> {
+        let seal = Self::seal(path);
+        let keys = fs::read_to_string(&seal).ok()?.parse().ok()?;
+        fs::remove_file(&seal).ok()?;
+        Some(keys)
     }
 }
 

@@ -130,3 +130,5 @@ fn origins(root: &Path) -> Result<Vec<(Origin, PathBuf)>, LogError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod index_tests;
