@@ -14,9 +14,9 @@ pub const LINK_FILES: usize = 128;
 /// Wants in one fetch request from a builder: 128 of some 300 bytes stay far below a link message.
 pub const WANTS_PER_REQUEST: usize = 128;
 
-/// Bytes of one gossiped message: a certificate envelope (about 1 KiB) and a checkpoint
-/// (at most 16 KiB).
-pub const GOSSIP_BYTES: usize = 32 * 1024;
+/// Bytes of one gossiped message: two heads at most, each a certificate envelope (about 1 KiB) and
+/// a checkpoint (at most 16 KiB).
+pub const GOSSIP_BYTES: usize = 48 * 1024;
 
 /// Bytes of one request between nodes: a request names an origin and two numbers.
 pub const REQUEST_BYTES: usize = 1024;

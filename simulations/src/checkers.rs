@@ -221,9 +221,11 @@ pub fn missing(members: &Members, announced: &BTreeSet<Purl>) -> Option<String> 
             if of.liar.is_none() && usize::try_from(has) != Ok(all) {
                 return Some(format!("{name} has {has} of {all} entries of {author}"));
             }
-            let forked = of.liar.as_ref().is_some_and(|liar| liar.forgery.is_some());
-            if forked && !member.disk.logs.get(log).is_some_and(|log| log.forked) {
-                return Some(format!("{name} did not see that {author} forked"));
+            // A fork that nobody was shown cannot be known; one that somebody saw, all must know.
+            let knows =
+                |member: &Member| member.disk.logs.get(log).is_some_and(|log| log.fork.is_some());
+            if !knows(member) && honest().any(|(_, other)| knows(other)) {
+                return Some(format!("{name} was not told that {author} forked"));
             }
         }
         let held = &member.disk.documents;

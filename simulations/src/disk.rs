@@ -17,8 +17,8 @@ pub struct StoredLog {
     pub entries: Vec<Vec<u8>>,
     /// Its newest head.
     pub head: Option<Head>,
-    /// Whether the proof of a fork is kept.
-    pub forked: bool,
+    /// Two heads of it that cannot both be true, where they were seen.
+    pub fork: Option<Box<(Head, Head)>>,
 }
 
 /// The disk of one node.
@@ -92,7 +92,8 @@ impl Disk {
             if frontier.root() != head.checkpoint().checkpoint().root {
                 return Err(broken("its entries do not lead to its head"));
             }
-            recovered.push(Recovered { head, frontier, entries: entries.to_vec() });
+            let entries = entries.to_vec();
+            recovered.push(Recovered { head, frontier, forked: log.fork.clone(), entries });
         }
         Ok(recovered)
     }

@@ -42,11 +42,8 @@ impl World {
 
     pub(crate) fn dropped(&mut self, name: Name, peer: Name) -> Result<(), Failure> {
         if name != self.liar && peer != self.liar {
-            self.summary.honest_dropped = self.summary.honest_dropped.saturating_add(1);
-            if self.options.fair {
-                let broken = Broken::new(Invariant::HonestPeersKept, format!("it dropped {peer}"));
-                return Err(self.failure(name, broken));
-            }
+            let broken = Broken::new(Invariant::HonestPeersKept, format!("it dropped {peer}"));
+            return Err(self.failure(name, broken));
         }
         self.hang_up(name, peer)
     }

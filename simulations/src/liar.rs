@@ -34,11 +34,9 @@ impl Liar {
         Self { dice, lie, forgery: None, lies: 0 }
     }
 
-    /// Whether the liar lies this time. Once there are two histories it shows either as often, since
-    /// nodes that saw both do not tell the others.
-    fn lies_now(&mut self, response: &Response) -> bool {
-        let forked = self.forgery.is_some() && matches!(response, Response::Heads(_));
-        let lies = self.dice.chance(if forked { 500 } else { self.lie });
+    /// Whether the liar lies this time.
+    fn lies_now(&mut self) -> bool {
+        let lies = self.dice.chance(self.lie);
         self.lies = self.lies.saturating_add(u64::from(lies));
         lies
     }
@@ -51,7 +49,7 @@ impl Liar {
         asked: Option<(&Origin, u64)>,
         response: Response,
     ) -> Response {
-        if !self.lies_now(&response) {
+        if !self.lies_now() {
             return response;
         }
         match (response, asked) {
@@ -59,7 +57,9 @@ impl Liar {
                 Response::Entries(self.other_history(from, entries))
             }
             (Response::Entries(entries), _) => Response::Entries(self.wrong(entries)),
-            (Response::Heads(heads), _) => Response::Heads(self.other_heads(own, heads)),
+            (Response::Heads { heads, forks }, _) => {
+                Response::Heads { heads: self.other_heads(own, heads), forks }
+            }
             (Response::Document(_), _) => {
                 Response::Document(Some(ByteBuf::from(b"another recipe".to_vec())))
             }

@@ -1,4 +1,4 @@
-//! `reattest-simulations [SEED] [--canary] [--fair]`: one seed, one run.
+//! `reattest-simulations [SEED] [--canary]`: one seed, one run.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use reattest_simulations::{DEFAULT_SEED, Options, World};
 
 /// What is said about a command line that cannot be read.
-const USAGE: &str = "needed: reattest-simulations [SEED] [--canary] [--fair], where SEED is decimal or \
+const USAGE: &str = "needed: reattest-simulations [SEED] [--canary], where SEED is decimal or \
                      begins with 0x";
 
 fn main() -> ExitCode {
@@ -23,7 +23,6 @@ fn arguments(given: impl Iterator<Item = String>) -> Option<(u64, Options)> {
     for argument in given {
         match (argument.as_str(), argument.strip_prefix("0x")) {
             ("--canary", _) => options.canary = true,
-            ("--fair", _) => options.fair = true,
             (_, Some(digits)) => seed = u64::from_str_radix(digits, 16).ok()?,
             (digits, None) => seed = digits.parse().ok()?,
         }

@@ -304,8 +304,8 @@ impl Member {
 
     fn notice(&mut self, notice: Notice, out: &mut Vec<Out>) {
         match &notice {
-            Notice::Forked { origin, .. } => {
-                self.disk.logs.entry(origin.clone()).or_default().forked = true;
+            Notice::Forked { origin, proof } => {
+                self.disk.logs.entry(origin.clone()).or_default().fork = Some(proof.clone());
             }
             Notice::GaveUp { purl } => {
                 let life = self.life.as_mut();

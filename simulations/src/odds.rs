@@ -96,7 +96,8 @@ impl Odds {
             announce_after: dice.between(8_000..=40_000),
             build_for: dice.between(500..=8_000),
             build_fault: dice.perhaps(1..=150),
-            lie: dice.between(100..=600),
+            // A third of the liars show their fork once, and behave otherwise.
+            lie: if dice.chance(333) { 0 } else { dice.between(100..=600) },
             calm_at: dice.between(90_000..=150_000),
         }
     }

@@ -71,8 +71,6 @@ pub struct Summary {
     pub lies: u64,
     /// What was refused, and of whom: a liar or an honest node.
     pub refused: BTreeMap<(&'static str, &'static str), u64>,
-    /// Connections between honest nodes that one of them closed for penalties.
-    pub honest_dropped: u64,
     /// The digest of the whole trace.
     pub digest: Option<Digest>,
 }
@@ -101,7 +99,6 @@ impl fmt::Display for Summary {
         for ((whose, what), times) in &self.refused {
             writeln!(f, "refused    {times} times of {whose}: {what}")?;
         }
-        writeln!(f, "dropped    {} honest connections for penalties", self.honest_dropped)?;
         match &self.digest {
             Some(digest) => write!(f, "trace      sha256:{digest}"),
             None => write!(f, "trace      none"),

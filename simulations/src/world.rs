@@ -31,10 +31,6 @@ pub const CONVERGES_WITHIN: Millis = 240_000;
 pub struct Options {
     /// One disk loses entries and reports them as stored: the checkers must see it.
     pub canary: bool,
-    /// Honest nodes that drop each other break an invariant.
-    ///
-    /// KNOWN: the core does drop honest peers, so this is not yet the rule.
-    pub fair: bool,
 }
 
 /// A run that broke an invariant.

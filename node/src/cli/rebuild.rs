@@ -187,7 +187,9 @@ impl Bar {
         match progress {
             // The transfer itself is shown while it lasts.
             Progress::Fetching { .. } => {}
-            Progress::Solving | Progress::EnvironmentBuilding { .. } | Progress::Building { .. } => {
+            Progress::Solving
+            | Progress::EnvironmentBuilding { .. }
+            | Progress::Building { .. } => {
                 self.style("  {spinner} {msg} {elapsed}");
                 self.bar.reset_elapsed();
                 self.bar.set_message(text);

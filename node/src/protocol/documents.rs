@@ -24,8 +24,15 @@ struct Asked {
 #[derive(Debug, Default)]
 pub(super) struct Documents {
     held: BTreeSet<Digest>,
-    wanted: BTreeMap<Digest, Option<Asked>>,
-    turn: usize,
+    wanted: BTreeMap<Digest, Wanted>,
+}
+
+/// A document that is looked for.
+#[derive(Debug, Default)]
+struct Wanted {
+    asked: Option<Asked>,
+    /// How often it was asked for: each time somebody else is.
+    tries: usize,
 }
 
 impl Documents {
@@ -42,16 +49,16 @@ impl Documents {
 
     pub(super) fn want_digest(&mut self, digest: Digest) {
         if !self.held.contains(&digest) && self.wanted.len() < DOCUMENTS_WANTED {
-            self.wanted.entry(digest).or_insert(None);
+            self.wanted.entry(digest).or_default();
         }
     }
 
     /// The document that this request was for.
     fn asked_by(&mut self, peer: &Peer, request: RequestId) -> Option<Digest> {
         let asks = |asked: &Asked| asked.peer == *peer && asked.request == request;
-        let (digest, asked) =
-            self.wanted.iter_mut().find(|(_, asked)| asked.as_ref().is_some_and(asks))?;
-        *asked = None;
+        let (digest, wanted) =
+            self.wanted.iter_mut().find(|(_, wanted)| wanted.asked.as_ref().is_some_and(asks))?;
+        wanted.asked = None;
         Some(*digest)
     }
 }
@@ -69,16 +76,20 @@ impl Core {
         if peers.is_empty() {
             return;
         }
-        for (digest, asked) in &mut self.documents.wanted {
-            if asked.as_ref().is_some_and(|asked| !is_due(asked.at, REQUEST_SECONDS, now)) {
+        for (digest, wanted) in &mut self.documents.wanted {
+            let waits = |asked: &Asked| !is_due(asked.at, REQUEST_SECONDS, now);
+            if wanted.asked.as_ref().is_some_and(waits) {
                 continue;
             }
-            self.documents.turn = self.documents.turn.wrapping_add(1);
-            let Some(peer) = peers.get(self.documents.turn.wrapping_rem(peers.len())) else {
+            // Documents begin at different peers, and each goes its own round.
+            let [first, ..] = digest.as_bytes();
+            let turn = usize::from(*first).wrapping_add(wanted.tries);
+            let Some(peer) = peers.get(turn.wrapping_rem(peers.len())) else {
                 continue;
             };
+            wanted.tries = wanted.tries.wrapping_add(1);
             let request = self.peers.new_request();
-            *asked = Some(Asked { peer: peer.clone(), request, at: now });
+            wanted.asked = Some(Asked { peer: peer.clone(), request, at: now });
             let question = Request::Document(*digest);
             effects.push(Effect::Ask { peer: peer.clone(), request, question });
         }

@@ -15,6 +15,8 @@ pub struct Recovered {
     pub head: CheckedHead,
     /// The frontier under that head.
     pub frontier: Frontier,
+    /// Two heads of it that cannot both be true, where they were seen.
+    pub forked: Option<Box<(Head, Head)>>,
     /// Its entries, to learn what is announced and what was built.
     pub entries: Vec<Vec<u8>>,
 }

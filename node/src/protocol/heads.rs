@@ -71,6 +71,13 @@ impl CheckedHead {
         &self.head
     }
 
+    /// The proof that a key signed two histories, where these two heads are one.
+    pub fn fork(&self, other: &Self) -> Option<Box<(Head, Head)>> {
+        let one_log = self.origin() == other.origin();
+        let proves = one_log && self.contradicts(other);
+        proves.then(|| Box::new((self.head.clone(), other.head.clone())))
+    }
+
     fn contradicts(&self, other: &Self) -> bool {
         self.size() == other.size()
             && self.checkpoint.checkpoint().root != other.checkpoint.checkpoint().root
@@ -86,16 +93,21 @@ pub struct Followed {
     /// The newest head seen, and who can give the entries under it.
     pub(super) wanted: Option<(CheckedHead, Vec<Peer>)>,
     pub(super) pull: Option<Pull>,
-    forked: bool,
+    /// Two heads that cannot both be true.
+    forked: Option<Box<(Head, Head)>>,
 }
 
 impl Followed {
-    pub(super) fn stored(head: CheckedHead, frontier: Frontier) -> Self {
-        Self { stored: Some(head), frontier, wanted: None, pull: None, forked: false }
+    pub(super) fn stored(
+        head: CheckedHead,
+        frontier: Frontier,
+        forked: Option<Box<(Head, Head)>>,
+    ) -> Self {
+        Self { stored: Some(head), frontier, wanted: None, pull: None, forked }
     }
 
     fn empty() -> Self {
-        Self { stored: None, frontier: Frontier::new(), wanted: None, pull: None, forked: false }
+        Self { stored: None, frontier: Frontier::new(), wanted: None, pull: None, forked: None }
     }
 
     /// The number of entries on disk under the newest head.
@@ -105,17 +117,21 @@ impl Followed {
 
     /// Whether the key was seen to sign two histories.
     pub fn is_forked(&self) -> bool {
-        self.forked
+        self.forked.is_some()
+    }
+
+    /// Takes in a proof; whether it is the first.
+    fn fork(&mut self, proof: Box<(Head, Head)>) -> bool {
+        let first = self.forked.is_none();
+        self.forked.get_or_insert(proof);
+        first
     }
 
     /// Takes a head in: whether it is new, or a fork.
     fn learn(&mut self, head: CheckedHead, from: &Peer) -> Learned {
         let known = [self.stored.as_ref(), self.wanted.as_ref().map(|(head, _)| head)];
-        if let Some(other) = known.into_iter().flatten().find(|known| known.contradicts(&head)) {
-            let proof = Box::new((other.head.clone(), head.head.clone()));
-            let first = !self.forked;
-            self.forked = true;
-            return Learned::Fork { proof, first };
+        if let Some(proof) = known.into_iter().flatten().find_map(|known| known.fork(&head)) {
+            return Learned::Fork(proof);
         }
         if head.size() <= self.size() {
             return Learned::Known;
@@ -139,13 +155,18 @@ impl Followed {
 enum Learned {
     New,
     Known,
-    Fork { proof: Box<(Head, Head)>, first: bool },
+    Fork(Box<(Head, Head)>),
 }
 
 impl Core {
     /// The newest stored head of every log.
     pub(super) fn heads(&self) -> impl Iterator<Item = Head> {
         self.logs.values().filter_map(|log| log.stored.as_ref()).map(|head| head.head.clone())
+    }
+
+    /// The proof of every fork that was seen.
+    pub(super) fn forks(&self) -> impl Iterator<Item = (Head, Head)> {
+        self.logs.values().filter_map(|log| log.forked.as_deref()).cloned()
     }
 
     pub(super) fn gossiped(
@@ -158,6 +179,7 @@ impl Core {
     ) {
         let learned = match Gossip::decode(bytes) {
             Ok(Gossip::Head(head)) => self.learn_head(from, head, now, effects),
+            Ok(Gossip::Fork(proof)) => self.learn_fork(*proof, now, effects),
             Err(_) => Err(Refusal::Malformed),
         };
         let judgement = match learned {
@@ -190,13 +212,41 @@ impl Core {
                 self.pull(&origin, now, effects);
                 Ok(())
             }
-            Learned::Fork { proof, first } => {
-                if first {
-                    effects.push(Effect::Notice(Notice::Forked { origin, proof }));
-                }
+            Learned::Fork(proof) => {
+                self.forked(&origin, proof, effects);
                 Err(Refusal::Fork)
             }
         }
+    }
+
+    /// Takes in the proof of a fork from a peer: it must prove one.
+    pub(super) fn learn_fork(
+        &mut self,
+        proof: (Head, Head),
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let one = CheckedHead::check(&self.identity, proof.0, now)?;
+        let other = CheckedHead::check(&self.identity, proof.1, now)?;
+        let proof = one.fork(&other).ok_or(Refusal::NoFork)?;
+        let origin = one.origin().clone();
+        if self.logs.len() >= LOGS && !self.logs.contains_key(&origin) {
+            return Err(Refusal::TooManyLogs);
+        }
+        self.forked(&origin, proof, effects);
+        Ok(())
+    }
+
+    /// A fork is news for everybody, once.
+    fn forked(&mut self, origin: &Origin, proof: Box<(Head, Head)>, effects: &mut Vec<Effect>) {
+        let log = self.logs.entry(origin.clone()).or_insert_with(Followed::empty);
+        if !log.fork(proof.clone()) {
+            return;
+        }
+        if let Ok(bytes) = Gossip::Fork(proof.clone()).encode() {
+            effects.push(Effect::Publish(bytes));
+        }
+        effects.push(Effect::Notice(Notice::Forked { origin: origin.clone(), proof }));
     }
 
     /// The signer published a head of the own log: everybody is told.
@@ -212,7 +262,8 @@ impl Core {
         let (key, size) = (head.key(), head.size());
         let from = self.logs.get(&origin).map_or(0, Followed::size);
         let message = Gossip::Head(head.head.clone());
-        self.logs.insert(origin.clone(), Followed::stored(head, frontier));
+        let forked = self.logs.remove(&origin).and_then(|log| log.forked);
+        self.logs.insert(origin.clone(), Followed::stored(head, frontier, forked));
         self.learn_entries(key, entries);
         if let Ok(bytes) = message.encode() {
             effects.push(Effect::Publish(bytes));

@@ -24,6 +24,8 @@ pub struct Head {
 pub enum Gossip {
     /// A log has a new head.
     Head(Head),
+    /// A key signed two histories: both heads prove it to anybody.
+    Fork(Box<(Head, Head)>),
 }
 
 impl Gossip {
@@ -59,8 +61,13 @@ pub enum Request {
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
-    /// All heads.
-    Heads(Vec<Head>),
+    /// The newest head of each log, and the proofs of forks.
+    Heads {
+        /// One for each log.
+        heads: Vec<Head>,
+        /// Two heads of one log that cannot both be true, for each log that has them.
+        forks: Vec<(Head, Head)>,
+    },
     /// Some entries, from the one asked for; none when there are none.
     Entries(Vec<ByteBuf>),
     /// The document, or nothing.

@@ -64,7 +64,7 @@ impl Core {
         for log in recovered {
             core.learn_entries(log.head.key(), &log.entries);
             let origin = log.head.origin().clone();
-            core.logs.insert(origin, Followed::stored(log.head, log.frontier));
+            core.logs.insert(origin, Followed::stored(log.head, log.frontier, log.forked));
         }
         core
     }

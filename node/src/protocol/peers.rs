@@ -9,7 +9,7 @@ use super::event::{Effect, Notice};
 use super::message::{Request, Response};
 use super::refusal::Refusal;
 use super::{Core, sync};
-use crate::limits::{HEADS_PER_RESPONSE, HEADS_SECONDS, PEERS, PENALTY_LIMIT};
+use crate::limits::{HEADS_PER_RESPONSE, HEADS_SECONDS, PEERS, PENALTY_LIMIT, REQUEST_SECONDS};
 
 /// A peer, by the transport's name for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +30,18 @@ pub struct RequestId(pub u64);
 #[derive(Debug, Default)]
 struct Standing {
     penalty: u32,
-    heads_asked: Option<(RequestId, Timestamp)>,
+    /// When it was last asked for its heads.
+    asked_at: Option<Timestamp>,
+    /// That question, while its answer is out.
+    asked: Option<RequestId>,
+}
+
+impl Standing {
+    /// A slow peer is given the time of a request before it is asked again.
+    fn heads_due(&self, now: Timestamp) -> bool {
+        let wait = if self.asked.is_some() { REQUEST_SECONDS } else { HEADS_SECONDS };
+        self.asked_at.is_none_or(|at| sync::is_due(at, wait, now))
+    }
 }
 
 /// The connected peers.
@@ -69,16 +80,17 @@ impl Peers {
     fn ask_heads(&mut self, peer: &Peer, now: Timestamp, effects: &mut Vec<Effect>) {
         let request = self.new_request();
         if let Some(standing) = self.connected.get_mut(peer) {
-            standing.heads_asked = Some((request, now));
+            standing.asked = Some(request);
+            standing.asked_at = Some(now);
             let question = Request::Heads;
             effects.push(Effect::Ask { peer: peer.clone(), request, question });
         }
     }
 
-    /// Whether this answers the last question for heads.
-    fn heads_answered(&self, peer: &Peer, request: RequestId) -> bool {
-        let asked = self.connected.get(peer).and_then(|standing| standing.heads_asked);
-        asked.is_some_and(|(asked, _)| asked == request)
+    /// Whether this ends the last question for heads.
+    pub(super) fn heads_ended(&mut self, peer: &Peer, request: RequestId) -> bool {
+        let standing = self.connected.get_mut(peer);
+        standing.is_some_and(|standing| standing.asked.take_if(|asked| *asked == request).is_some())
     }
 }
 
@@ -103,9 +115,7 @@ impl Core {
             .peers
             .connected
             .iter()
-            .filter(|(_, standing)| {
-                standing.heads_asked.is_none_or(|(_, at)| sync::is_due(at, HEADS_SECONDS, now))
-            })
+            .filter(|(_, standing)| standing.heads_due(now))
             .map(|(peer, _)| peer.clone())
             .collect();
         for peer in due {
@@ -117,7 +127,8 @@ impl Core {
         match request {
             Request::Heads => {
                 let heads = self.heads().take(HEADS_PER_RESPONSE).collect();
-                effects.push(Effect::Reply { ticket, response: Response::Heads(heads) });
+                let forks = self.forks().take(HEADS_PER_RESPONSE).collect();
+                effects.push(Effect::Reply { ticket, response: Response::Heads { heads, forks } });
             }
             Request::Entries { origin, from: first, until } => {
                 let held = origin.parse().ok().and_then(|origin| {
@@ -146,9 +157,18 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         match response {
-            Response::Heads(heads) if self.peers.heads_answered(from, request) => {
+            Response::Heads { heads, forks } => {
+                // A late answer to a question that was given up is nobody's fault.
+                if !self.peers.heads_ended(from, request) {
+                    return;
+                }
                 for head in heads.into_iter().take(HEADS_PER_RESPONSE) {
                     if let Err(refusal) = self.learn_head(from, head, now, effects) {
+                        self.peers.refuse(from, refusal, effects);
+                    }
+                }
+                for proof in forks.into_iter().take(HEADS_PER_RESPONSE) {
+                    if let Err(refusal) = self.learn_fork(proof, now, effects) {
                         self.peers.refuse(from, refusal, effects);
                     }
                 }
@@ -157,7 +177,6 @@ impl Core {
             Response::Document(document) => {
                 self.document_came(from, request, document.map(ByteBuf::into_vec), effects);
             }
-            Response::Heads(_) => self.peers.refuse(from, Refusal::Unasked, effects),
         }
     }
 }

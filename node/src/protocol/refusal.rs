@@ -21,10 +21,13 @@ pub enum Refusal {
     TooManyLogs,
     /// Two heads of one log that cannot both be true.
     Fork,
+    /// Two heads that are said to be a fork, and can both be true.
+    NoFork,
     /// Entries that do not lead to the head that they were asked for.
     WrongEntries,
-    /// An answer to a question that was not asked, or of another kind.
-    Unasked,
+    /// Entries that do not continue the log as it is held here: the peer lies, or the log's key
+    /// signed two histories and the peer holds the other one.
+    OtherHistory,
     /// No entries from a peer that showed a head above them.
     Withheld,
 }
@@ -38,12 +41,13 @@ impl Refusal {
             Self::Malformed
             | Self::BadCertificate
             | Self::BadCheckpoint
-            | Self::WrongEntries
-            | Self::Unasked => 50,
-            // A slow or restarted peer may do this once or twice.
-            Self::Withheld => 10,
-            // The peer carries what others signed: it is not its fault.
-            Self::CertificateNotValidNow
+            | Self::NoFork
+            | Self::WrongEntries => 50,
+            // The peer carries what others signed, and a head travels faster than its entries:
+            // honest peers do all of these. They are passed over, and asked again later.
+            Self::Withheld
+            | Self::OtherHistory
+            | Self::CertificateNotValidNow
             | Self::OtherNetwork
             | Self::UnknownOperator
             | Self::TooManyLogs
@@ -67,8 +71,9 @@ impl Refusal {
             Self::UnknownOperator => "a log of an operator whom the policy does not name",
             Self::TooManyLogs => "one log more than this node follows",
             Self::Fork => "two heads of one log that cannot both be true",
+            Self::NoFork => "two heads that prove no fork",
             Self::WrongEntries => "entries that do not lead to the head they were asked for",
-            Self::Unasked => "an answer to a question that was not asked",
+            Self::OtherHistory => "entries that do not continue the log as it is held here",
             Self::Withheld => "a head, but not the entries under it",
         }
     }

@@ -47,8 +47,11 @@ impl Pull {
         if self.frontier.size() < self.target.size() {
             return Ok(false);
         }
-        let root = self.target.checkpoint().checkpoint().root;
-        if self.frontier.root() == root { Ok(true) } else { Err(Refusal::WrongEntries) }
+        if self.frontier.root() == self.target.checkpoint().checkpoint().root {
+            return Ok(true);
+        }
+        let held = self.frontier.size().saturating_sub(self.entries.len() as u64);
+        Err(if held == 0 { Refusal::WrongEntries } else { Refusal::OtherHistory })
     }
 
     fn answers(&self, peer: &Peer, request: RequestId) -> bool {
@@ -172,6 +175,7 @@ impl Core {
             self.give_up(&origin, from, now, effects);
         }
         self.document_did_not_come(from, request);
+        self.peers.heads_ended(from, request);
     }
 
     /// Pulls that nothing came of are asked of somebody else.

@@ -194,6 +194,30 @@ fn a_peer_that_does_not_answer_is_passed_over() {
 }
 
 #[test]
+fn a_slow_peer_is_neither_asked_twice_nor_punished() {
+    let mut author = Author::new(1);
+    author.announce(1);
+    let mut core = core(&[&author], false);
+    let heads_asked = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Ask { request, question: Request::Heads, .. } => Some(*request),
+            _ => None,
+        })
+    };
+    let first = heads_asked(&core.handle(Event::Connected(peer("p")), at(0))).unwrap();
+    assert!(heads_asked(&core.handle(Event::Tick, at(REQUEST_SECONDS - 1))).is_none());
+    let again = heads_asked(&core.handle(Event::Tick, at(REQUEST_SECONDS))).unwrap();
+    // The answer to the question that was given up comes late: it is passed over, for nothing.
+    for (request, learned) in [(first, false), (again, true)] {
+        let response = Response::Heads { heads: vec![author.head()], forks: Vec::new() };
+        let event = Event::Answered { from: peer("p"), request, response };
+        let effects = core.handle(event, at(REQUEST_SECONDS + 1));
+        assert_eq!(asked(&effects).is_some(), learned);
+        assert!(refused(&effects).is_empty());
+    }
+}
+
+#[test]
 fn more_entries_than_the_head_covers_are_refused() {
     let mut author = Author::new(1);
     author.announce(1);
@@ -223,10 +247,30 @@ fn two_heads_of_one_size_are_a_fork_and_their_proof_is_kept() {
     else {
         panic!("{effects:?}")
     };
-    assert_eq!(**proof, (one, other));
+    assert_eq!(**proof, (one.clone(), other.clone()));
     assert!(core.is_forked(&author.origin()));
     assert_eq!(refused(&effects), [Refusal::Fork]);
+    let published = |effects: &[Effect]| {
+        effects.iter().any(|effect| {
+            matches!(effect, Effect::Publish(bytes)
+            if matches!(Gossip::decode(bytes), Ok(Gossip::Fork(_))))
+        })
+    };
+    assert!(published(&effects), "everybody is told");
+    assert!(!published(&gossip(&mut core, "p", other.clone(), at(0))), "once is enough");
     assert_eq!(Refusal::Fork.penalty(), 0, "who carries the proof did nothing wrong");
+    // Whoever asks for heads is shown both, so that the proof reaches everybody.
+    let asked = Event::Asked { ticket: Ticket(1), request: Request::Heads };
+    let effects = core.handle(asked, at(1));
+    let [Effect::Reply { response: Response::Heads { forks, .. }, .. }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(forks[..], [(one.clone(), other)]);
+    // What is no proof costs whoever sends it.
+    let bytes = Gossip::Fork(Box::new((one.clone(), one))).encode().unwrap();
+    let event = Event::Gossiped { from: peer("p"), id: MessageId(vec![2]), bytes };
+    let effects = core.handle(event, at(1));
+    assert_eq!((refused(&effects), judged(&effects)), (vec![Refusal::NoFork], Judgement::Reject));
 }
 
 #[test]

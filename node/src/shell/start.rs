@@ -5,6 +5,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use libp2p::identity::Keypair;
+use reattest_attestation::log::SignedCheckpoint;
 use reattest_attestation::{Policy, PublicKey};
 use serde_bytes::ByteBuf;
 
@@ -13,7 +14,7 @@ use crate::clock;
 use crate::config::{Config, Role};
 use crate::fault::Fault;
 use crate::protocol::{CheckedHead, Head, Identity, Recovered};
-use crate::store::{Store, durable};
+use crate::store::{Log, Store, durable};
 
 pub(super) fn identity(config: &Config, policy: &Policy, own: Option<&OwnLog>) -> Identity {
     let mut operators: BTreeSet<PublicKey> =
@@ -42,7 +43,8 @@ pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovere
         match CheckedHead::check(identity, head, clock::now()) {
             Ok(head) => {
                 let entries = log.read(0, head.size(), usize::MAX)?;
-                recovered.push(Recovered { head, frontier, entries });
+                let forked = fork_of(log, identity, certificate)?;
+                recovered.push(Recovered { head, frontier, forked, entries });
             }
             Err(refusal) => {
                 tracing::warn!(log = %log.origin(), "not followed any more: {}", refusal.text());
@@ -50,6 +52,26 @@ pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovere
         }
     }
     Ok(recovered)
+}
+
+/// The kept proof that a log was forked, checked again.
+fn fork_of(
+    log: &Log,
+    identity: &Identity,
+    certificate: &[u8],
+) -> Result<Option<Box<(Head, Head)>>, Fault> {
+    let checked = |signed: &SignedCheckpoint| {
+        let head = Head {
+            certificate: ByteBuf::from(certificate),
+            checkpoint: ByteBuf::from(signed.as_bytes()),
+        };
+        CheckedHead::check(identity, head, clock::now()).ok()
+    };
+    let heads: Vec<CheckedHead> = log.fork()?.iter().filter_map(checked).collect();
+    Ok(match heads.as_slice() {
+        [one, other] => one.fork(other),
+        _ => None,
+    })
 }
 
 /// Takes a data directory for this process alone; the lock goes with the process.
