@@ -87,8 +87,8 @@ fn an_announced_version_that_the_archive_does_not_sign_is_not_built() {
     if !at_hand("an evil version") {
         return;
     }
-    let purl = "pkg:deb/debian/netbase@6.5evil?arch=all&distro=trixie";
-    fails_with(&run(&["rebuild", purl]), &["netbase", "6.5", "6.5evil"]);
+    let purl = "pkg:deb/debian/netbase@99evil?arch=all&distro=trixie";
+    fails_with(&run(&["rebuild", purl]), &["found netbase", "needed 99evil"]);
 }
 
 #[test]
@@ -170,9 +170,7 @@ fn a_key_that_others_can_read_is_refused() {
     let opened = Command::new("chmod").arg("0644").arg(&key).status().unwrap();
     assert!(opened.success());
     let output = member.command(&["node"]).output().unwrap();
-    let text = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("0600") && text.contains("chmod"), "{text}");
+    fails_with(&output, &["0600", "chmod"]);
 }
 
 #[test]

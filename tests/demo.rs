@@ -58,7 +58,8 @@ fn three_operators_reproduce_netbase_and_only_the_real_file_is_accepted() {
 /// The kept bundle and the kept logs, without any node running.
 fn every_door_gives_the_same_answer(keep: &Path, result: &Value) {
     let purl = result["purl"].as_str().unwrap();
-    let file = keep.join("artifacts/netbase_6.5_all.deb");
+    let name = result["verdicts"][0]["verdict"]["artifact"]["name"].as_str().unwrap();
+    let file = keep.join("artifacts").join(name);
     let (file, policy) = (file.to_str().unwrap(), keep.join("policy.toml"));
     let config = keep.join("birch/config.toml");
     let from_disk = run(&[

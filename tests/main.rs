@@ -4,6 +4,8 @@ mod tidy;
 mod quorum_table;
 mod vectors;
 mod worlds;
+mod exhausted_worlds;
+mod mutations;
 mod oracles;
 mod sandbox_escape;
 mod rebuild;

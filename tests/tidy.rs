@@ -74,6 +74,22 @@ fn every_dependency_has_its_reason() {
 }
 
 #[test]
+fn the_pure_core_names_nothing_impure() {
+    let pure = |file: &PathBuf| {
+        let path = file.strip_prefix(top()).unwrap().to_string_lossy().into_owned();
+        path.starts_with("attestation/src") || path.starts_with("node/src/protocol")
+    };
+    let impure = ["std::fs", "std::net", "std::io::std", "std::env", "tokio", "libp2p", "sled", "rand::"];
+    for file in sources().into_iter().filter(pure) {
+        let text = text(&file);
+        let code = text.split("#[cfg(test)]").next().unwrap_or("");
+        for word in impure {
+            assert!(!code.contains(word), "{} names {word}", file.display());
+        }
+    }
+}
+
+#[test]
 fn unsafe_code_stands_nowhere_without_leave() {
     for file in sources().into_iter().filter(|file| !file.ends_with("tidy.rs")) {
         assert!(!text(&file).contains("unsafe {"), "{}", file.display());

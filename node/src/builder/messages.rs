@@ -32,6 +32,8 @@ pub enum FromBuilder {
     },
     /// A recipe or a lock lies in the content store under this digest, for peers that ask.
     Document(Digest),
+    /// The last message: why the builder cannot go on.
+    Failed(String),
     /// The job is done.
     Ended {
         /// The job.

@@ -24,12 +24,18 @@ use seal::Sealed;
 /// Runs the role: the node's link is at standard input, the signer's at standard output.
 pub fn run(config: &Config) -> Result<(), Fault> {
     let link = |error| Fault::new("the builder was not started by a node", error);
-    let builder = Builder {
-        node: Link::at_stdin("node").map_err(link)?,
-        signer: Link::at_stdout("signer").map_err(link)?,
-        workshop: workshop(config)?,
-        lies: config.lies,
-    };
+    let node = Link::at_stdin("node").map_err(link)?;
+    let signer = Link::at_stdout("signer").map_err(link)?;
+    let last_word = node.try_clone().map_err(link)?;
+    if let Err(fault) = serve(config, node, signer) {
+        last_word.send(&FromBuilder::Failed(fault.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Serves one node until it ends.
+fn serve(config: &Config, node: Link, signer: Link) -> Result<(), Fault> {
+    let builder = Builder { node, signer, workshop: workshop(config)?, lies: config.lies };
     loop {
         match builder.node.receive() {
             Ok(ToBuilder::Rebuild { job, purl }) => {

@@ -46,9 +46,10 @@ fn headline(verdict: &Verdict) -> String {
         Completeness::Complete => "checked",
         Completeness::Excerpt => "unchecked: a bundle cannot show that nobody dissents",
     };
+    let met = if verdict.verdict == Conclusion::Accepted { "quorum met: " } else { "" };
     format!(
-        "{word}  {}{as_purl}\n  {} of {} operators reproduced these bytes, {} needed; dissent {}",
-        artifact.name, quorum.have, quorum.of, quorum.need, dissent
+        "{word}  {}{as_purl}\n  {met}{} of {} operators reproduced these bytes, {} needed; dissent {dissent}",
+        artifact.name, quorum.have, quorum.of, quorum.need
     )
 }
 

@@ -39,6 +39,7 @@ impl Node {
                 let event = own.publish(&mut self.store, &self.identity, checkpoint)?;
                 self.feed(event);
             }
+            FromSigner::Failed(why) => return Err(Fault::text(why)),
             FromSigner::Announced(result) => {
                 if let Some(reply) = self.announcing.pop_front() {
                     let answer = result.map_or_else(Answer::Failed, Answer::Announced);
@@ -75,6 +76,7 @@ impl Node {
                     Err(error) => tracing::warn!(%error, "the builder's document was not kept"),
                 }
             }
+            FromBuilder::Failed(why) => return Err(Fault::text(why)),
             FromBuilder::Ended { job, end } => {
                 let (report, end) = match end {
                     End::Attested { index } => (Report::Attested { index }, BuildEnd::Attested),

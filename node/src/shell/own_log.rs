@@ -25,8 +25,12 @@ pub(super) struct OwnLog {
 impl OwnLog {
     /// Takes the signer's first message, and puts back what a crash kept from disk.
     pub(super) fn greeted(hello: FromSigner, store: &mut Store) -> Result<Self, Fault> {
-        let FromSigner::Hello { key, certificate, origin, size, checkpoint } = hello else {
-            return Err(Fault::text("the signer did not begin with whose log it keeps"));
+        let (key, certificate, origin, size, checkpoint) = match hello {
+            FromSigner::Hello { key, certificate, origin, size, checkpoint } => {
+                (key, certificate, origin, size, checkpoint)
+            }
+            FromSigner::Failed(why) => return Err(Fault::text(why)),
+            _ => return Err(Fault::text("the signer did not begin with whose log it keeps")),
         };
         let malformed =
             |what: &str| Fault::text(format!("the signer introduced itself with {what}"));

@@ -99,7 +99,9 @@ pub fn progress_line(progress: &Progress) -> String {
         Progress::EnvironmentBuilding { packages } => {
             format!("environment: installing {packages} packages, inside the sandbox")
         }
-        Progress::EnvironmentReady { cached: true, .. } => "environment: at hand".to_owned(),
+        Progress::EnvironmentReady { cached: true, .. } => {
+            "environment: at hand, made from these inputs before".to_owned()
+        }
         Progress::EnvironmentReady { seconds, .. } => {
             format!("environment: made in {seconds:.1} s")
         }

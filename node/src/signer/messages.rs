@@ -46,6 +46,8 @@ pub enum FromSigner {
     },
     /// What became of an announcement: its index, or why not.
     Announced(Result<u64, String>),
+    /// The last message: why the signer cannot go on.
+    Failed(String),
 }
 
 /// From the builder: one finished rebuild. The files that it names travel beside it, sealed.

@@ -33,7 +33,11 @@ pub fn run(config: &Config) -> Result<(), Fault> {
     let link = |error| Fault::new("the signer was not started by a node", error);
     let node = Link::at_stdin("node").map_err(link)?;
     let builder = Link::at_stdout("builder").map_err(link)?;
-    serve(config, node, &builder)
+    let last_word = node.try_clone().map_err(link)?;
+    if let Err(fault) = serve(config, node, &builder) {
+        last_word.send(&FromSigner::Failed(fault.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Serves one node and one builder until the node ends.
