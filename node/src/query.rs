@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::log::Origin;
-use reattest_attestation::log::{InclusionProof, prove_inclusion};
 use reattest_attestation::{
     Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, LoggedAt, Policy, Purl, Question,
     Verdict, conclude,
@@ -72,7 +71,7 @@ fn add_entry(bundle: &mut Bundle, store: &Store, log: &Log, index: u64) -> Resul
     let (Some(key), Some(entry)) = (log.key(), log.entry(index)?) else {
         return Ok(false);
     };
-    let (Ok(envelope), Some(proof)) = (Envelope::parse(&entry), prove(log, index, size)?) else {
+    let (Ok(envelope), Some(proof)) = (Envelope::parse(&entry), log.inclusion(index, size)?) else {
         return Ok(false);
     };
     for digest in claim_of(&key, &entry).iter().flat_map(documents_of) {
@@ -89,13 +88,6 @@ fn add_entry(bundle: &mut Bundle, store: &Store, log: &Log, index: u64) -> Resul
     bundle.proofs.push(LoggedAt { envelope: digest, origin, size, proof });
     bundle.envelopes.push(envelope);
     Ok(true)
-}
-
-fn prove(log: &Log, index: u64, size: u64) -> Result<Option<InclusionProof>, LogError> {
-    if index >= size {
-        return Ok(None);
-    }
-    Ok(prove_inclusion(&log.leaf_hashes(size)?, index))
 }
 
 fn is_lock(document: &[u8]) -> bool {

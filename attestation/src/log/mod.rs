@@ -2,6 +2,7 @@
 
 pub mod tree;
 pub mod proof;
+pub mod stored;
 pub mod checkpoint;
 pub mod tiles;
 
@@ -9,5 +10,8 @@ pub use checkpoint::{Checkpoint, CheckpointError, Origin, SignedCheckpoint, Veri
 pub use proof::{
     ConsistencyProof, InclusionProof, ProofError, prove_consistency, prove_inclusion,
     verify_consistency, verify_inclusion,
+};
+pub use stored::{
+    StoredHashes, stored_consistency, stored_frontier, stored_inclusion, stored_root,
 };
 pub use tree::{Frontier, leaf_hash};

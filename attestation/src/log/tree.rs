@@ -95,11 +95,21 @@ impl Frontier {
 
     /// The root; of the empty tree it is SHA-256 of nothing.
     pub fn root(&self) -> Digest {
-        let mut peaks = self.peaks.iter().rev().copied();
-        match peaks.next() {
-            Some(last) => peaks.fold(last, |right, left| node_hash(left, right)),
-            None => Digest::of(b""),
-        }
+        fold(&self.peaks)
+    }
+
+    /// The frontier that these peaks are; the caller has one for each bit of the size.
+    pub(super) fn of_peaks(size: u64, peaks: Vec<Digest>) -> Self {
+        Self { size, peaks }
+    }
+}
+
+/// The root over full subtrees, largest first; over none it is SHA-256 of nothing.
+pub(super) fn fold(peaks: &[Digest]) -> Digest {
+    let mut peaks = peaks.iter().rev().copied();
+    match peaks.next() {
+        Some(last) => peaks.fold(last, |right, left| node_hash(left, right)),
+        None => Digest::of(b""),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use reattest_attestation::log::Frontier;
 use reattest_attestation::log::{Checkpoint, Origin, SignedCheckpoint};
-use reattest_attestation::{Certificate, Digest, Envelope, PublicKey};
+use reattest_attestation::{Certificate, Envelope, PublicKey};
 use serde_bytes::ByteBuf;
 
 use crate::clock;
@@ -87,16 +87,16 @@ impl OwnLog {
 fn publish(log: &mut Log, note: &[u8], certificate: &[u8]) -> Result<(), Fault> {
     let parsed = SignedCheckpoint::parse(note)
         .map_err(|error| Fault::new("the own signer's head", error))?;
-    check_root(log, parsed.unverified())?;
+    let head = parsed.unverified();
+    check_root(&log.frontier(head.size.min(log.size()))?, head)?;
     Ok(log.publish(parsed, certificate)?)
 }
 
-/// The entries on disk are the ones that the head covers.
-pub(super) fn check_root(log: &Log, head: &Checkpoint) -> Result<Frontier, Fault> {
-    let frontier = log.frontier(head.size)?;
-    let (found, needed): (Digest, Digest) = (frontier.root(), head.root);
+/// The entries under this frontier are those that the head covers.
+pub(super) fn check_root(frontier: &Frontier, head: &Checkpoint) -> Result<(), Fault> {
+    let (found, needed) = (frontier.root(), head.root);
     if frontier.size() == head.size && found == needed {
-        return Ok(frontier);
+        return Ok(());
     }
     Err(Fault::text(format!(
         "log {} on disk does not lead to its signed head ({} entries, root {found}; needed {}, root \

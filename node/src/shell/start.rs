@@ -5,7 +5,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use libp2p::identity::Keypair;
-use reattest_attestation::log::SignedCheckpoint;
+use reattest_attestation::log::{Frontier, SignedCheckpoint, leaf_hash};
 use reattest_attestation::{Policy, PublicKey};
 use serde_bytes::ByteBuf;
 
@@ -35,7 +35,6 @@ pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovere
         let (Some(signed), Some(certificate)) = (log.checkpoint(), log.certificate()) else {
             continue;
         };
-        let frontier = check_root(log, signed.unverified())?;
         let head = Head {
             certificate: ByteBuf::from(certificate),
             checkpoint: ByteBuf::from(signed.as_bytes()),
@@ -43,6 +42,7 @@ pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovere
         match CheckedHead::check(identity, head, clock::now()) {
             Ok(head) => {
                 let entries = log.read(0, head.size(), usize::MAX)?;
+                let frontier = frontier_of(&head, &entries)?;
                 let forked = fork_of(log, identity, certificate)?;
                 recovered.push(Recovered { head, frontier, forked, entries });
             }
@@ -52,6 +52,16 @@ pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovere
         }
     }
     Ok(recovered)
+}
+
+/// The frontier over entries that were read from disk: every one of them is under the signed head.
+fn frontier_of(head: &CheckedHead, entries: &[Vec<u8>]) -> Result<Frontier, Fault> {
+    let mut frontier = Frontier::new();
+    for entry in entries {
+        frontier.push(leaf_hash(entry));
+    }
+    check_root(&frontier, head.checkpoint().checkpoint())?;
+    Ok(frontier)
 }
 
 /// The kept proof that a log was forked, checked again.

@@ -48,6 +48,16 @@ pub enum LogError {
     /// Longer than an entry may be.
     #[error("an entry of {0} bytes, where 65,535 are allowed")]
     TooLong(usize),
+    /// A hash beyond the entries of the log.
+    #[error("log {origin} was asked for hash {index} of level {level}, which it does not have yet")]
+    Unhashed {
+        /// Which log.
+        origin: Origin,
+        /// The level of tiles.
+        level: u8,
+        /// The hash's place in that level.
+        index: u64,
+    },
     /// A log that was asked for and does not exist.
     #[error("log {0} is not here")]
     Unknown(Origin),

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use reattest_attestation::limits::ENTRIES_PER_TILE;
 use reattest_attestation::log::leaf_hash;
 use reattest_attestation::log::tiles::{decode_entries, encode_entry, entries_path, tile_path};
-use reattest_attestation::log::{Frontier, Origin, SignedCheckpoint};
+use reattest_attestation::log::{
+    Frontier, InclusionProof, Origin, SignedCheckpoint, stored_frontier, stored_inclusion,
+};
 use reattest_attestation::{Certificate, Digest, Envelope, PublicKey};
 
 use super::durable;
 use super::error::LogError;
-use super::tiles::Edge;
+use super::hashes::LogHashes;
+use super::tiles::{self, Edge};
 
 /// Entries of a full tile, as a length.
 const TILE: usize = ENTRIES_PER_TILE as usize;
@@ -69,7 +72,7 @@ impl Log {
             log.checkpoint =
                 Some(parsed.map_err(|error| LogError::damaged(&checkpoint, error.to_string()))?);
         }
-        while let Some(hashes) = log.read_tile(log.full)? {
+        while let Some(hashes) = log.full_tile(log.full)? {
             for hash in hashes {
                 log.push_hash(hash, false)?;
             }
@@ -264,26 +267,14 @@ impl Log {
         Ok(found)
     }
 
-    /// The leaf hashes of the first `size` entries.
-    ///
-    /// KNOWN: all of them, 32 bytes each; proofs over tiles need only some.
-    pub fn leaf_hashes(&self, size: u64) -> Result<Vec<Digest>, LogError> {
-        let mut hashes = Vec::new();
-        for number in 0..self.full {
-            hashes.extend(self.read_tile(number)?.unwrap_or_default());
-        }
-        hashes.extend(self.tail.iter().map(|entry| leaf_hash(entry)));
-        hashes.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-        Ok(hashes)
+    /// The frontier over the first `size` entries, from a few tiles.
+    pub fn frontier(&self, size: u64) -> Result<Frontier, LogError> {
+        stored_frontier(&LogHashes::of(self), size)
     }
 
-    /// The frontier over the first `size` entries.
-    pub fn frontier(&self, size: u64) -> Result<Frontier, LogError> {
-        let mut frontier = Frontier::new();
-        for hash in self.leaf_hashes(size)? {
-            frontier.push(hash);
-        }
-        Ok(frontier)
+    /// The audit path of an entry in the tree of `size` entries, from a few tiles.
+    pub fn inclusion(&self, index: u64, size: u64) -> Result<Option<InclusionProof>, LogError> {
+        stored_inclusion(&LogHashes::of(self), index, size)
     }
 
     fn push_hash(&mut self, hash: Digest, write: bool) -> Result<(), LogError> {
@@ -295,23 +286,30 @@ impl Log {
         self.directory.join("tail")
     }
 
-    /// The leaf hashes of one full tile, computed from its entries: a hash tile may be missing or
-    /// damaged, the entries are the truth.
-    fn read_tile(&self, number: u64) -> Result<Option<Vec<Digest>>, LogError> {
-        if !self.directory.join(entries_path(number, ENTRIES_PER_TILE)).exists() {
-            return Ok(None);
+    /// The hashes of one tile. A full one that is missing or damaged is computed from what is below
+    /// it: the entries are the truth.
+    pub(super) fn tile(&self, level: u8, number: u64) -> Result<Vec<Digest>, LogError> {
+        if let Some(hashes) = self.edge.incomplete(level, number) {
+            return Ok(hashes.to_vec());
         }
-        let path = self.directory.join(tile_path(0, number, ENTRIES_PER_TILE));
-        if let Some(bytes) = read(&path)? {
-            let hashes: Vec<Digest> = bytes
-                .chunks_exact(32)
-                .filter_map(|chunk| Some(Digest::from_bytes(chunk.try_into().ok()?)))
-                .collect();
-            if hashes.len() == TILE {
-                return Ok(Some(hashes));
-            }
+        let path = self.directory.join(tile_path(level, number, ENTRIES_PER_TILE));
+        if let Some(hashes) = read(&path)?.as_deref().and_then(tiles::parse) {
+            return Ok(hashes);
         }
-        Ok(Some(self.read_entries(number)?.iter().map(|entry| leaf_hash(entry)).collect()))
+        let Some(below) = level.checked_sub(1) else {
+            return Ok(self.read_entries(number)?.iter().map(|entry| leaf_hash(entry)).collect());
+        };
+        let first = number.saturating_mul(u64::from(ENTRIES_PER_TILE));
+        let children = first..first.saturating_add(u64::from(ENTRIES_PER_TILE));
+        let root = |child| Ok(tiles::subtree(&self.tile(below, child)?));
+        let roots = children.map(root).collect::<Result<Option<Vec<_>>, LogError>>()?;
+        roots.ok_or_else(|| LogError::damaged(&path, "what is below it is empty"))
+    }
+
+    /// The leaf hashes of one full tile, where there is one.
+    fn full_tile(&self, number: u64) -> Result<Option<Vec<Digest>>, LogError> {
+        let entries = self.directory.join(entries_path(number, ENTRIES_PER_TILE));
+        if entries.exists() { self.tile(0, number).map(Some) } else { Ok(None) }
     }
 
     fn read_entries(&self, number: u64) -> Result<Vec<Vec<u8>>, LogError> {

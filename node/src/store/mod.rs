@@ -7,6 +7,7 @@ pub mod durable;
 mod error;
 pub mod index;
 pub mod log;
+mod hashes;
 mod tiles;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use reattest_attestation::log::tree::root_of;
-use reattest_attestation::log::{Checkpoint, Origin, leaf_hash};
+use reattest_attestation::log::{Checkpoint, Origin, leaf_hash, verify_inclusion};
 use reattest_attestation::{Digest, SecretKey, Sign};
 
 use super::{Log, LogError};
@@ -114,4 +114,25 @@ fn a_damaged_checkpoint_is_named() {
     fs::write(home.path().join("checkpoint"), "nonsense").unwrap();
     let error = Log::open(home.path(), origin()).unwrap_err();
     assert!(error.to_string().contains("checkpoint is damaged"), "{error}");
+}
+
+#[test]
+fn proofs_from_tiles_hold_under_the_signed_root_and_survive_lost_tiles() {
+    let home = tempfile::tempdir().unwrap();
+    let mut log = open(home.path());
+    log.append(0, &entries(0..600)).unwrap();
+    fs::remove_file(home.path().join("tile/0/001")).unwrap();
+    fs::write(home.path().join("tile/0/000"), "short").unwrap();
+    for size in [1, 256, 300, 512, 600] {
+        let root = log.frontier(size).unwrap().root();
+        for index in [0, size / 2, size - 1] {
+            let proof = log.inclusion(index, size).unwrap().unwrap();
+            let leaf = leaf_hash(format!("entry {index}").as_bytes());
+            verify_inclusion(leaf, &proof, size, root).unwrap();
+            let other = leaf_hash(b"another entry");
+            assert!(verify_inclusion(other, &proof, size, root).is_err());
+        }
+    }
+    assert_eq!(log.inclusion(600, 600).unwrap(), None);
+    assert!(log.frontier(601).is_err(), "no root over entries that are not there");
 }

@@ -52,6 +52,13 @@ impl Edge {
         Ok(())
     }
 
+    /// The hashes of an incomplete tile, where it is one and has any.
+    pub(super) fn incomplete(&self, level: u8, number: u64) -> Option<&[Digest]> {
+        let level = self.levels.get(usize::from(level))?;
+        let has = level.full == number && !level.hashes.is_empty();
+        has.then_some(&level.hashes)
+    }
+
     /// Writes the incomplete tiles as the partial tiles of a published checkpoint.
     pub(super) fn write_partial(&self, root: &Path) -> io::Result<()> {
         for (number, level) in (0_u8..).zip(&self.levels) {
@@ -72,7 +79,7 @@ fn bytes(hashes: &[Digest]) -> Vec<u8> {
 }
 
 /// The root over a full tile, whose width is a power of two; nothing for no tile.
-fn subtree(hashes: &[Digest]) -> Option<Digest> {
+pub(super) fn subtree(hashes: &[Digest]) -> Option<Digest> {
     let mut level = hashes.to_vec();
     while level.len() > 1 {
         level = level
@@ -84,4 +91,11 @@ fn subtree(hashes: &[Digest]) -> Option<Digest> {
             .collect();
     }
     level.first().copied()
+}
+
+/// The hashes of a full tile's bytes; nothing where they are not those of one.
+pub(super) fn parse(bytes: &[u8]) -> Option<Vec<Digest>> {
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    let whole = rest.is_empty() && hashes.len() == usize::from(ENTRIES_PER_TILE);
+    whole.then(|| hashes.iter().map(|hash| Digest::from_bytes(*hash)).collect())
 }
