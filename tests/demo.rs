@@ -95,6 +95,14 @@ fn every_door_gives_the_same_answer(keep: &Path, result: &Value) {
         assert!(lines.contains(&format!("\"reattest\":\"{kind}\"")), "the bundle has a {kind}");
     }
 
+    // The same evidence from the logs on disk, carried by another command, is the same bytes.
+    let again = keep.join("again.jsonl");
+    let (config_text, again_text) = (config.to_str().unwrap(), again.to_str().unwrap());
+    let bundled = ["--config", config_text, "bundle", file, "--as", purl, "-o", again_text];
+    let bundled = run(&bundled);
+    assert_eq!(bundled.status.code(), Some(0), "{}", said(&bundled));
+    assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&bundle).unwrap());
+
     let asked = run(&["--config", config.to_str().unwrap(), "query", purl]);
     assert_eq!(asked.status.code(), Some(0), "{}", said(&asked));
     assert!(printed(&asked).contains("3 of 3"), "{}", printed(&asked));

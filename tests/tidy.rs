@@ -79,7 +79,8 @@ fn the_pure_core_names_nothing_impure() {
         let path = file.strip_prefix(top()).unwrap().to_string_lossy().into_owned();
         path.starts_with("attestation/src") || path.starts_with("node/src/protocol")
     };
-    let impure = ["std::fs", "std::net", "std::io::std", "std::env", "tokio", "libp2p", "sled", "rand::"];
+    let impure =
+        ["std::fs", "std::net", "std::io::std", "std::env", "tokio", "libp2p", "sled", "rand::"];
     for file in sources().into_iter().filter(pure) {
         let text = text(&file);
         let code = text.split("#[cfg(test)]").next().unwrap_or("");

@@ -1,6 +1,7 @@
 //! The command line: what each command takes, and which exit code it ends with.
 
 mod announce;
+mod bundle;
 mod demo;
 mod init;
 mod node;
@@ -54,6 +55,8 @@ enum Command {
     Verify(verify::Verify),
     /// What the network says of a package or a file.
     Query(query::Query),
+    /// The evidence on a file, to carry along with it.
+    Bundle(bundle::Bundle),
     /// How the running node is.
     Status(status::Status),
     /// One process of a node; started by the node itself.
@@ -104,6 +107,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Rebuild(command) => command.run(config),
         Command::Verify(command) => command.run(config),
         Command::Query(command) => command.run(config),
+        Command::Bundle(command) => command.run(config),
         Command::Status(command) => command.run(&load(config)?),
         Command::Role(command) => command.run(&load(config)?),
     }

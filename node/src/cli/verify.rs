@@ -57,12 +57,13 @@ impl Verify {
 }
 
 impl EvidenceFrom {
+    /// The policy, and the evidence that it judges.
     pub(super) fn open(&self, config: Option<&Path>) -> Result<(Policy, Source), Fault> {
-        let load = || Config::load(&config_file(config)?);
         let policy = match &self.policy {
             Some(path) => setup::read_policy(path)?,
-            None => setup::read_policy(&load()?.policy)?,
+            None => setup::read_policy(&Config::load(&config_file(config)?)?.policy)?,
         };
+        let load = || Config::load(&config_file(config)?);
         let source = match &self.bundle {
             Some(path) => Source::Bundle(read_bundle(path)?),
             None if self.offline => Source::Disk(load()?.data),
@@ -86,7 +87,7 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, Fault> {
 }
 
 /// Hashes a file while reading it, in bounded memory.
-fn subject(path: &Path, purl: Option<&Purl>) -> Result<Subject, Fault> {
+pub(super) fn subject(path: &Path, purl: Option<&Purl>) -> Result<Subject, Fault> {
     let fail = |error| Fault::new(path.display().to_string(), error);
     let mut file = File::open(path).map_err(fail)?;
     if !file.metadata().map_err(fail)?.is_file() {
