@@ -36,7 +36,8 @@ deps:
 	@command -v cargo >/dev/null || { echo "error: no cargo; needed Rust 1.95: https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || $(MAKE) --no-print-directory install PACKAGES=build-essential
 	@test -e /usr/share/keyrings/debian-archive-keyring.gpg || $(MAKE) --no-print-directory install PACKAGES=debian-archive-keyring
-	@command -v bwrap >/dev/null || $(MAKE) --no-print-directory install PACKAGES=bubblewrap || $(MAKE) --no-print-directory unpack-bubblewrap
+	@command -v bwrap >/dev/null || $(MAKE) -s --no-print-directory install PACKAGES=bubblewrap 2>/dev/null \
+	  || $(MAKE) -s --no-print-directory unpack-bubblewrap
 
 .PHONY: install unpack-bubblewrap
 install:
