@@ -85,6 +85,12 @@ impl Link {
         self.socket
     }
 
+    /// Ends the link for both sides, whoever else holds a handle on it.
+    pub fn close(&self) {
+        // An end that is gone already is closed.
+        let _gone = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+    }
+
     /// Sends one message.
     pub fn send<T: Serialize>(&self, message: &T) -> Result<(), LinkError> {
         self.send_with(message, &[])
@@ -196,6 +202,16 @@ mod tests {
         let (left, right) = Link::pair(("signer", "node"))?;
         drop(right);
         assert!(matches!(left.receive::<u8>(), Err(LinkError::Ended { peer: "signer" })));
+        Ok(())
+    }
+
+    #[test]
+    fn a_closed_link_ends_for_the_other_side_although_a_handle_is_left()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let (left, right) = Link::pair(("signer", "node"))?;
+        let _handle = left.try_clone()?;
+        left.close();
+        assert!(matches!(right.receive::<u8>(), Err(LinkError::Ended { peer: "node" })));
         Ok(())
     }
 

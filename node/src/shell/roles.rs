@@ -58,7 +58,9 @@ impl Roles {
 
     /// Ends both. The builder's worker dies with it; the signer may finish what it writes.
     pub fn stop(mut self) {
-        drop((self.to_signer, self.to_builder));
+        // The threads that read from them hold handles too; closing ends those as well.
+        self.to_signer.close();
+        self.to_builder.close();
         let _already_ended = self.builder.kill();
         let _status = self.builder.wait();
         let deadline = Instant::now() + Duration::from_secs(2);
