@@ -7,6 +7,7 @@ use packageurl::PackageUrl;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::limits::{NETWORK_ID_MAX, PURL_MAX};
+use crate::quoted::{quoted, said};
 
 /// A text that is not a package URL.
 #[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
@@ -36,7 +37,7 @@ impl Purl {
         qualifiers: &[(&str, &str)],
     ) -> Result<Self, PurlError> {
         let refuse = |why: packageurl::Error| PurlError {
-            found: format!("{kind}/{name}").chars().take(80).collect(),
+            found: quoted(&format!("{kind}/{name}")),
             why: why.to_string(),
         };
         let mut purl = PackageUrl::new(kind.to_owned(), name.to_owned()).map_err(refuse)?;
@@ -128,14 +129,12 @@ impl FromStr for Purl {
 
     /// Takes any valid spelling and keeps the canonical one.
     fn from_str(text: &str) -> Result<Self, PurlError> {
-        let refuse = |why: String| PurlError { found: text.chars().take(80).collect(), why };
+        let refuse = |why: String| PurlError { found: quoted(text), why };
         if text.len() > PURL_MAX {
             return Err(refuse(format!("it has {} bytes, at most {PURL_MAX} fit", text.len())));
         }
-        let canonical = text
-            .parse::<PackageUrl<'static>>()
-            .map_err(|error| refuse(error.to_string()))?
-            .to_string();
+        let canonical =
+            text.parse::<PackageUrl<'static>>().map_err(|error| refuse(said(error)))?.to_string();
         // The canonical spelling may be longer, and must be its own canonical spelling.
         let again = canonical.parse::<PackageUrl<'static>>().map(|purl| purl.to_string());
         if canonical.len() > PURL_MAX || again.as_deref() != Ok(canonical.as_str()) {
@@ -205,7 +204,7 @@ impl FromStr for NetworkId {
         if (1..=NETWORK_ID_MAX).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NetworkIdError { found: text.chars().take(80).collect() })
+            Err(NetworkIdError { found: quoted(text) })
         }
     }
 }

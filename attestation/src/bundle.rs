@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::limits::{BUNDLE_LINES_MAX, BUNDLE_MAX, DOCUMENT_MAX, PROOF_HASHES_MAX};
 use crate::log::{CheckpointError, InclusionProof, Origin, SignedCheckpoint};
+use crate::quoted::{quoted, said};
 
 /// A bundle that cannot be read or written as a whole.
 #[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
@@ -157,9 +158,8 @@ impl Bundle {
                 let (found, limit) = (at + 1, BUNDLE_LINES_MAX);
                 return Err(BundleError::TooLong { found, unit: "lines", limit });
             }
-            let object: Map<String, Value> = serde_json::from_slice(line).map_err(|error| {
-                BundleError::NotJsonLines { line: at + 1, why: error.to_string() }
-            })?;
+            let object: Map<String, Value> = serde_json::from_slice(line)
+                .map_err(|error| BundleError::NotJsonLines { line: at + 1, why: said(error) })?;
             if let Err(why) = bundle.take(line, object) {
                 bundle.ignored.push(Ignored { line: at + 1, why });
             }
@@ -194,7 +194,7 @@ impl Bundle {
 
     fn take(&mut self, line: &[u8], object: Map<String, Value>) -> Result<(), String> {
         let Some(kind) = object.get("reattest").and_then(Value::as_str).map(str::to_owned) else {
-            self.envelopes.push(Envelope::parse(line).map_err(|error| error.to_string())?);
+            self.envelopes.push(Envelope::parse(line).map_err(said)?);
             return Ok(());
         };
         let object = Value::Object(object);
@@ -204,7 +204,7 @@ impl Bundle {
             "certificate" => self.certificates.push(read_certificate(object)?),
             "recipe" => self.recipes.push(read_document(object)?),
             "lock" => self.locks.push(read_document(object)?),
-            _ => return Err(format!("lines of kind {kind:?} are not known here")),
+            _ => return Err(format!("lines of kind {:?} are not known here", quoted(&kind))),
         }
         Ok(())
     }
@@ -253,7 +253,7 @@ fn document_line(what: &'static str, bytes: &[u8]) -> Result<DocumentLine, Bundl
 }
 
 fn read<T: for<'de> Deserialize<'de>>(object: Value) -> Result<T, String> {
-    serde_json::from_value(object).map_err(|error| error.to_string())
+    serde_json::from_value(object).map_err(said)
 }
 
 fn read_proof(object: Value) -> Result<LoggedAt, String> {
@@ -268,15 +268,15 @@ fn read_proof(object: Value) -> Result<LoggedAt, String> {
 fn read_checkpoint(object: Value) -> Result<SignedCheckpoint, String> {
     let line: CheckpointLine = read(object)?;
     let head = SignedCheckpoint::parse(line.note.as_bytes())
-        .map_err(|error: CheckpointError| error.to_string())?;
+        .map_err(|error: CheckpointError| said(error))?;
     let key = head.unverified().origin.key_digest();
     if key == line.about.0 { Ok(head) } else { Err("it heads another key's log".to_owned()) }
 }
 
 fn read_certificate(object: Value) -> Result<Envelope, String> {
     let line: CertificateLine = read(object)?;
-    let bytes = canonical::to_bytes(&line.envelope).map_err(|error| error.to_string())?;
-    let envelope = Envelope::parse(&bytes).map_err(|error: EnvelopeError| error.to_string())?;
+    let bytes = canonical::to_bytes(&line.envelope).map_err(said)?;
+    let envelope = Envelope::parse(&bytes).map_err(|error: EnvelopeError| said(error))?;
     if envelope.digest() == line.about.0 {
         Ok(envelope)
     } else {
@@ -286,7 +286,7 @@ fn read_certificate(object: Value) -> Result<Envelope, String> {
 
 fn read_document(object: Value) -> Result<Vec<u8>, String> {
     let line: DocumentLine = read(object)?;
-    let bytes = canonical::to_bytes(&line.document).map_err(|error| error.to_string())?;
+    let bytes = canonical::to_bytes(&line.document).map_err(said)?;
     let digest = Digest::of(&bytes);
     if bytes.len() > DOCUMENT_MAX {
         Err(format!("its document has {} bytes", bytes.len()))

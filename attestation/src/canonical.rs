@@ -4,6 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::limits::{JSON_DEPTH_MAX, JSON_INTEGER_MAX};
+use crate::quoted::said;
 
 /// Bytes or a value that are not canonical JSON within the bounds.
 #[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
@@ -70,7 +71,7 @@ pub enum CanonicalError {
 pub fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
     let what = "a document to write";
     let value = serde_json::to_value(value)
-        .map_err(|error| CanonicalError::Shape { what, why: error.to_string() })?;
+        .map_err(|error| CanonicalError::Shape { what, why: said(error) })?;
     check(&value, what, 0)?;
     encode(&value, what)
 }
@@ -86,7 +87,7 @@ pub fn from_bytes<T: DeserializeOwned>(
     limit: usize,
 ) -> Result<T, CanonicalError> {
     serde_json::from_value(value_from_bytes(bytes, what, limit)?)
-        .map_err(|error| CanonicalError::Shape { what, why: error.to_string() })
+        .map_err(|error| CanonicalError::Shape { what, why: said(error) })
 }
 
 /// The same for a document whose shape is looked at later.
@@ -99,7 +100,7 @@ pub fn value_from_bytes(
         return Err(CanonicalError::TooLong { what, found: bytes.len(), limit });
     }
     let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| CanonicalError::NotJson { what, why: error.to_string() })?;
+        .map_err(|error| CanonicalError::NotJson { what, why: said(error) })?;
     check(&value, what, 0)?;
     let spelled = encode(&value, what)?;
     if spelled == bytes {
@@ -111,7 +112,7 @@ pub fn value_from_bytes(
 
 fn encode(value: &Value, what: &'static str) -> Result<Vec<u8>, CanonicalError> {
     serde_json_canonicalizer::to_vec(value)
-        .map_err(|error| CanonicalError::Shape { what, why: error.to_string() })
+        .map_err(|error| CanonicalError::Shape { what, why: said(error) })
 }
 
 /// Depth first: `serde_json` itself stops at 128 levels, so this recursion is bounded.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::quoted::quoted;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 
@@ -54,7 +55,7 @@ impl FromStr for Digest {
     /// Uppercase is refused: a digest has one spelling, or two documents would differ in bytes
     /// and not in meaning.
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let refuse = || DigestError { found: text.chars().take(80).collect() };
+        let refuse = || DigestError { found: quoted(text) };
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(refuse());
         }

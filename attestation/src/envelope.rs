@@ -8,6 +8,7 @@ use crate::canonical::{self, CanonicalError};
 use crate::digest::Digest;
 use crate::key::{KeyError, PublicKey, Sign, SignError};
 use crate::limits::ENVELOPE_MAX;
+use crate::quoted::{quoted, said};
 use crate::statement::{Claim, ClaimError};
 
 /// The only payload type: in-toto's, since every verifier of the field reads that one.
@@ -114,7 +115,7 @@ impl Envelope {
     pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
         let wire: Wire = canonical::from_bytes(bytes, "an envelope", ENVELOPE_MAX)?;
         if wire.payload_type != PAYLOAD_TYPE {
-            let found = wire.payload_type.chars().take(80).collect();
+            let found = quoted(&wire.payload_type);
             return Err(EnvelopeError::PayloadType { found });
         }
         let found = wire.signatures.len();
@@ -161,7 +162,7 @@ impl Envelope {
     pub fn verify(&self, key: &PublicKey) -> Result<Authentic, EnvelopeError> {
         let expected = key.fingerprint();
         if self.keyid != expected {
-            let found = self.keyid.chars().take(80).collect();
+            let found = quoted(&self.keyid);
             return Err(EnvelopeError::KeyId { found, expected });
         }
         key.verify(&pae(PAYLOAD_TYPE, &self.payload), &self.signature)?;
@@ -170,9 +171,7 @@ impl Envelope {
 }
 
 fn decode(field: &'static str, text: &str) -> Result<Vec<u8>, EnvelopeError> {
-    BASE64_STANDARD
-        .decode(text)
-        .map_err(|error| EnvelopeError::Base64 { field, why: error.to_string() })
+    BASE64_STANDARD.decode(text).map_err(|error| EnvelopeError::Base64 { field, why: said(error) })
 }
 
 /// An envelope whose signature holds; made only by [`Envelope::verify`].

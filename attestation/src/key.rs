@@ -9,6 +9,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::digest::Digest;
+use crate::quoted::{quoted, said};
 
 /// The algorithm's name in OpenSSH's encodings.
 const SSH_ED25519: &[u8] = b"ssh-ed25519";
@@ -143,12 +144,8 @@ impl FromStr for PublicKey {
 
     /// Reads the line of a `.pub` file; a comment after the key is allowed and dropped.
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let key = ssh_key::PublicKey::from_openssh(text.trim()).map_err(|error| {
-            KeyError::NotAPublicKey {
-                found: text.chars().take(80).collect(),
-                why: error.to_string(),
-            }
-        })?;
+        let key = ssh_key::PublicKey::from_openssh(text.trim())
+            .map_err(|error| KeyError::NotAPublicKey { found: quoted(text), why: said(error) })?;
         match key.key_data() {
             ssh_key::public::KeyData::Ed25519(point) => Self::from_bytes(&point.0),
             other => Err(KeyError::OtherAlgorithm { found: other.algorithm().to_string() }),
@@ -206,7 +203,7 @@ impl SecretKey {
     /// Reads an unencrypted OpenSSH private key file.
     pub fn from_openssh(text: &str) -> Result<Self, KeyError> {
         let refuse = |why: String| KeyError::NotASecretKey { why };
-        let key = ssh_key::PrivateKey::from_openssh(text).map_err(|e| refuse(e.to_string()))?;
+        let key = ssh_key::PrivateKey::from_openssh(text).map_err(|e| refuse(said(e)))?;
         match key.key_data() {
             ssh_key::private::KeypairData::Ed25519(pair) => {
                 let secret = Self::from_seed(pair.private.as_ref());
@@ -226,7 +223,7 @@ impl SecretKey {
     /// The text of a key file that `ssh-keygen` and `ssh-add` read. The caller stores it with mode
     /// 0600 and wipes its copy.
     pub fn to_openssh(&self, comment: &str) -> Result<String, KeyError> {
-        let refuse = |error: ssh_key::Error| KeyError::NotWritable { why: error.to_string() };
+        let refuse = |error: ssh_key::Error| KeyError::NotWritable { why: said(error) };
         let pair = ssh_key::private::Ed25519Keypair {
             public: ssh_key::public::Ed25519PublicKey(self.public_key().to_bytes()),
             private: ssh_key::private::Ed25519PrivateKey::from_bytes(self.0.as_bytes()),

@@ -12,6 +12,7 @@
 //! Nothing here turns an error into a verdict: what does not verify is listed and not counted.
 
 pub mod limits;
+mod quoted;
 pub mod digest;
 pub mod time;
 pub mod key;

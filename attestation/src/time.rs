@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::quoted::quoted;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Seconds since 1970-01-01T00:00:00Z, from there to the end of the year 9999. Text is RFC 3339
@@ -63,7 +64,7 @@ impl FromStr for Timestamp {
     /// Offsets, fractions, leap seconds and lowercase letters are refused: a time has one
     /// spelling.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
-        let refuse = || TimestampError { found: text.chars().take(80).collect() };
+        let refuse = || TimestampError { found: quoted(text) };
         let parsed: jiff::Timestamp = text.parse().map_err(|_| refuse())?;
         let time = Self::from_unix(parsed.as_second());
         if time.to_string() == text { Ok(time) } else { Err(refuse()) }

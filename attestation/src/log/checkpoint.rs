@@ -11,6 +11,7 @@ use crate::artifact::NetworkId;
 use crate::digest::Digest;
 use crate::key::{KeyError, PublicKey, Sign, SignError};
 use crate::limits::{CHECKPOINT_MAX, CHECKPOINT_SIGNATURES_MAX, LOG_SIZE_MAX};
+use crate::quoted::quoted;
 
 /// C2SP signed-note's signature type of plain Ed25519.
 const NOTE_ED25519: u8 = 1;
@@ -105,7 +106,7 @@ impl FromStr for Origin {
     type Err = CheckpointError;
 
     fn from_str(text: &str) -> Result<Self, CheckpointError> {
-        let refuse = || CheckpointError::Origin { found: text.chars().take(80).collect() };
+        let refuse = || CheckpointError::Origin { found: quoted(text) };
         let mut parts = text.split('/');
         let (Some("reattest"), Some(network), Some(key), Some(year), None) =
             (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())

@@ -11,6 +11,7 @@ use crate::artifact::Purl;
 use crate::digest::Digest;
 use crate::key::PublicKey;
 use crate::limits::{OPERATORS_MAX, POLICY_LIST_MAX, POLICY_MAX, TEXT_MAX};
+use crate::quoted::{quoted, said};
 use crate::time::Timestamp;
 
 #[derive(Deserialize)]
@@ -59,7 +60,7 @@ pub(super) type At<T> = Result<T, (Range<usize>, Mistake)>;
 pub(super) fn policy(text: &str) -> At<Policy> {
     bounded("a policy in bytes", text.len(), POLICY_MAX, 0..0)?;
     let file: File = toml::from_str(text).map_err(|error| {
-        let why = error.message().to_owned();
+        let why = said(error.message());
         (error.span().unwrap_or(0..0), Mistake::Syntax { why })
     })?;
     let version = *file.version.get_ref();
@@ -94,17 +95,17 @@ fn bounded(what: &'static str, found: usize, limit: usize, span: Range<usize>) -
 fn parsed<T>(field: &'static str, text: &Spanned<String>) -> At<T>
 where
     T: std::str::FromStr,
-    T::Err: ToString,
+    T::Err: std::fmt::Display,
 {
     text.get_ref()
         .parse()
-        .map_err(|error: T::Err| (text.span(), Mistake::Value { field, why: error.to_string() }))
+        .map_err(|error: T::Err| (text.span(), Mistake::Value { field, why: said(error) }))
 }
 
 fn read_expiry(text: &Spanned<toml::value::Datetime>) -> At<Timestamp> {
     let written = text.get_ref().to_string();
     written.parse().map_err(|error: crate::time::TimestampError| {
-        (text.span(), Mistake::Value { field: "expires", why: error.to_string() })
+        (text.span(), Mistake::Value { field: "expires", why: said(error) })
     })
 }
 
@@ -209,7 +210,8 @@ fn read_pattern(pattern: &Spanned<String>) -> At<()> {
         return Ok(());
     }
     let why = format!(
-        "found pattern {text:?}, needed a canonical purl, or its beginning up to a / @ ? or & and one final *, such as pkg:deb/debian/*"
+        "found pattern {:?}, needed a canonical purl, or its beginning up to a / @ ? or & and one final *, such as pkg:deb/debian/*",
+        quoted(text)
     );
     Err((pattern.span(), Mistake::Value { field: "purl", why }))
 }

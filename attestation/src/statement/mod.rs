@@ -19,6 +19,7 @@ use crate::digest::Digest;
 use crate::key::PublicKey;
 use crate::limits::{ARTIFACTS_MAX, ENVELOPE_MAX};
 use crate::outcome::OutcomeError;
+use crate::quoted::quoted;
 
 /// The `_type` of every statement.
 pub const STATEMENT: &str = "https://in-toto.io/Statement/v1";
@@ -214,7 +215,7 @@ fn shape(why: String) -> ClaimError {
 }
 
 pub(crate) fn short(text: &str) -> String {
-    text.chars().take(80).collect()
+    quoted(text)
 }
 
 pub(crate) fn within(
