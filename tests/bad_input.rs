@@ -2,7 +2,8 @@
 //! of the command line's table; no process and no half-written state.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -220,23 +221,53 @@ fn a_damaged_bundle_is_a_fault_and_no_verdict() {
     fails_with(&member.command(&arguments).output().unwrap(), &["line 1"]);
 }
 
+/// A cache with the inputs and environments of this user's, and scratch space of its own.
+fn cache_beside(home: &Path) -> PathBuf {
+    let cache = home.join("cache/reattest");
+    std::fs::create_dir_all(&cache).unwrap();
+    for part in ["blobs", "environments", "heads", "locks", "tools"] {
+        symlink(reattest_tests::cache().join(part), cache.join(part)).unwrap();
+    }
+    cache
+}
+
 #[test]
 fn an_interrupted_rebuild_leaves_no_process_and_no_scratch() {
     if !at_hand("an interrupted rebuild") {
         return;
     }
-    let mut process = reattest(&["rebuild", "deb:gzip"])
+    let home = directory();
+    let cache = cache_beside(home.path());
+    let process = reattest(&["rebuild", "deb:netbase"])
+        .env("XDG_CACHE_HOME", home.path().join("cache"))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Some place between the first check and the end of the build.
-    std::thread::sleep(Duration::from_secs(4));
+    // The sandbox binds a directory below the scratch space: its command line names it.
+    wait_until("a sandbox runs", Duration::from_mins(1), || !naming(&cache).is_empty());
     signal(process.id(), "INT");
-    let status = process.wait().unwrap();
-    assert_ne!(status.code(), Some(0));
-    let scratch = reattest_tests::cache().join("scratch");
-    wait_until("no sandbox is left", Duration::from_secs(20), || {
-        naming(&scratch).iter().all(|id| *id == process.id())
-    });
+    fails_with(&process.wait_with_output().unwrap(), &["stopped", "nothing half-made"]);
+    assert_eq!(naming(&cache), [0; 0], "no sandbox is left");
+    let left: Vec<_> = std::fs::read_dir(cache.join("scratch")).unwrap().collect();
+    assert!(left.is_empty(), "scratch is left: {left:?}");
+}
+
+#[test]
+fn an_interrupted_demo_ends_every_node() {
+    if !at_hand("an interrupted demo") {
+        return;
+    }
+    let home = directory();
+    let keep = home.path().join("k");
+    let process = reattest(&["demo", "--keep", keep.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The demo itself names the directory, and so do nine processes of three nodes.
+    wait_until("three nodes run", Duration::from_mins(1), || naming(&keep).len() >= 10);
+    signal(process.id(), "INT");
+    fails_with(&process.wait_with_output().unwrap(), &["stopped", "nodes are ended"]);
+    wait_until("no node is left", Duration::from_secs(20), || naming(&keep).is_empty());
 }

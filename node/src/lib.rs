@@ -21,6 +21,7 @@ pub mod clock;
 pub mod config;
 pub mod entry;
 pub mod link;
+pub mod signals;
 pub mod builder;
 pub mod signer;
 pub mod store;

@@ -17,6 +17,7 @@ use crate::config::{Config, Directories};
 use crate::fault::Fault;
 use crate::limits::WANTS_PER_REQUEST;
 use crate::link::{Link, LinkError};
+use crate::signals::cancel_on_stop;
 use crate::signer::messages::{Attest, Compared, Receipt};
 use messages::{FromBuilder, ToBuilder};
 use seal::Sealed;
@@ -35,12 +36,17 @@ pub fn run(config: &Config) -> Result<(), Fault> {
 
 /// Serves one node until it ends.
 fn serve(config: &Config, node: Link, signer: Link) -> Result<(), Fault> {
-    let builder = Builder { node, signer, workshop: workshop(config)?, lies: config.lies };
+    let cancel = Cancel::new();
+    cancel_on_stop(cancel.clone())?;
+    let builder = Builder { node, signer, workshop: workshop(config)?, cancel, lies: config.lies };
     loop {
         match builder.node.receive() {
             Ok(ToBuilder::Rebuild { job, purl }) => {
                 let end = builder.rebuild(job, &purl);
-                builder.node.send(&FromBuilder::Ended { job, end })?;
+                match builder.node.send(&FromBuilder::Ended { job, end }) {
+                    Err(LinkError::Ended { .. }) => return Ok(()),
+                    sent => sent?,
+                }
             }
             // Answers to a question that was given up.
             Ok(ToBuilder::Fetched(_)) => {}
@@ -64,6 +70,7 @@ struct Builder {
     node: Link,
     signer: Link,
     workshop: Workshop,
+    cancel: Cancel,
     lies: bool,
 }
 
@@ -78,8 +85,7 @@ impl Builder {
             let _sent = self.node.send(&FromBuilder::Progress { job, progress });
         };
         let mut fetch = ThroughNode { node: &self.node };
-        let rebuilt =
-            rebuild(&reference, &self.workshop, &mut fetch, &mut progress, &Cancel::new());
+        let rebuilt = rebuild(&reference, &self.workshop, &mut fetch, &mut progress, &self.cancel);
         match rebuilt {
             Ok(rebuilt) => {
                 self.hand_over(&rebuilt).unwrap_or_else(|fault| End::Fault(fault.to_string()))

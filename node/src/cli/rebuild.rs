@@ -1,5 +1,4 @@
 //! `reattest rebuild`: one rebuild on this machine, no network of nodes needed.
-#![expect(clippy::disallowed_methods, reason = "a thread waits for Ctrl-C")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use crate::config::{Config, Directories};
 use crate::fault::Fault;
 use crate::setup;
 use crate::shell::report::progress_line;
+use crate::signals::cancel_on_stop;
 
 /// Rebuilds one package on this machine.
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ impl Rebuild {
             make_empty(out)?;
         }
         let cancel = Cancel::new();
-        cancel_on_interrupt(cancel.clone())?;
+        cancel_on_stop(cancel.clone())?;
         let bar = Bar::new();
         let transfers = bar.clone();
         let mut mirror = setup::mirror(&workshop, &roots)
@@ -125,20 +125,6 @@ fn exit(outcomes: &[ArtifactOutcome]) -> Exit {
         Some(Outcome::Differs | Outcome::Unstable) => Exit::Differs,
         Some(Outcome::BuildFailed) | None => Exit::BuildFailed,
     }
-}
-
-/// Ctrl-C ends the sandbox and removes what is half made.
-fn cancel_on_interrupt(cancel: Cancel) -> Result<(), Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Fault::new("signals cannot be watched", error))?;
-    std::thread::spawn(move || {
-        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-            cancel.cancel();
-        }
-    });
-    Ok(())
 }
 
 fn make_empty(out: &Path) -> Result<(), Fault> {

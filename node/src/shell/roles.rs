@@ -6,12 +6,16 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc;
 
 use crate::builder::messages::{FromBuilder, ToBuilder};
 use crate::fault::Fault;
 use crate::link::Link;
 use crate::signer::messages::{FromSigner, ToSigner};
+
+/// How long a process may take to end in order.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The two children of a node that rebuilds.
 ///
@@ -56,20 +60,26 @@ impl Roles {
         Ok(self.to_builder.send(message)?)
     }
 
-    /// Ends both. The builder's worker dies with it; the signer may finish what it writes.
+    /// Ends both: the builder ends its sandbox first, the signer finishes what it writes.
     pub fn stop(mut self) {
         // The threads that read from them hold handles too; closing ends those as well.
         self.to_signer.close();
         self.to_builder.close();
-        let _already_ended = self.builder.kill();
-        let _status = self.builder.wait();
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while matches!(self.signer.try_wait(), Ok(None)) {
-            if Instant::now() > deadline {
-                let _already_ended = self.signer.kill();
-            }
-            thread::sleep(Duration::from_millis(10));
+        let pid = i32::try_from(self.builder.id()).ok().and_then(Pid::from_raw);
+        let _already_ended = pid.map(|pid| kill_process(pid, Signal::TERM));
+        end(&mut self.builder);
+        end(&mut self.signer);
+    }
+}
+
+/// Waits for a process that was asked to end, and kills it when it does not.
+fn end(process: &mut Child) {
+    let deadline = Instant::now() + PATIENCE;
+    while matches!(process.try_wait(), Ok(None)) {
+        if Instant::now() > deadline {
+            let _already_ended = process.kill();
         }
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
