@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::blame::Blame;
 use crate::canonical::{self, CanonicalError};
 use crate::digest::Digest;
 use crate::key::{KeyError, PublicKey, Sign, SignError};
@@ -54,6 +55,13 @@ pub enum EnvelopeError {
     /// The key's back-end did not sign.
     #[error(transparent)]
     Unsigned(#[from] SignError),
+}
+
+impl EnvelopeError {
+    /// Whose fault it is. The key id and the spelling around a payload are signed by nobody.
+    pub fn whose(&self) -> Blame {
+        Blame::Carrier
+    }
 }
 
 /// DSSE's pre-authentication encoding, the bytes that are signed.

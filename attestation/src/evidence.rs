@@ -1,25 +1,29 @@
 //! From carried bytes to statements that stand in their keys' logs (step 9, before any policy).
 //!
 //! ```text
-//! certificates  verify -> which keys there are, and who vouches for each
-//! checkpoints   verify -> heads; two heads of one log and size with two roots: a fork
-//! envelopes     verify -> Authentic -> claim -> proof under a head -> Logged
+//! operators' words  verify -> which keys there are, who vouches for each, and up to which head
+//! checkpoints       verify -> heads; two heads of one log and size with two roots: a fork
+//! envelopes         verify -> Authentic -> claim -> proof under a head -> Logged
 //! ```
 //!
 //! What does not verify is dropped and listed. No policy is asked here, so evidence can be kept
-//! and asked again under another.
+//! and asked again under another. The first of the three steps of verification.
+
+mod desk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::{NetworkId, Purl};
-use crate::bundle::{Bundle, LoggedAt};
+use crate::blame::Blame;
+use crate::bundle::Bundle;
 use crate::digest::Digest;
-use crate::envelope::{Authentic, Envelope};
+use crate::envelope::Authentic;
 use crate::key::PublicKey;
-use crate::log::{Checkpoint, Origin, SignedCheckpoint, leaf_hash, verify_inclusion};
-use crate::statement::{Certificate, Certified, Claim, Rebuild};
+use crate::log::{Checkpoint, VerifiedCheckpoint};
+use crate::statement::{Certified, Rebuild, Retraction, Revoked};
+use desk::Desk;
 
 /// Whether somebody's silence can be told from a withheld statement.
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
@@ -39,6 +43,8 @@ pub struct Refused {
     pub what: String,
     /// Why it is not used.
     pub why: String,
+    /// Who can mend it.
+    pub whose: Blame,
 }
 
 /// Where a statement stands: a key's logs follow one another by year.
@@ -50,23 +56,34 @@ pub struct Position {
     pub index: u64,
 }
 
-/// A rebuild that its key signed and logged; made only by [`Evidence::verify`].
-#[derive(Clone, Eq, PartialEq, Debug)]
-pub struct Logged {
-    authentic: Authentic,
-    rebuild: Rebuild,
-    position: Position,
+/// A head that a statement is proven under.
+#[derive(Clone, Eq, PartialEq, Ord, PartialOrd, Debug)]
+pub struct Under {
+    /// The head.
+    pub head: Checkpoint,
+    /// Whether the log's own key signed it; otherwise only an operator's revocation names it.
+    pub signed: bool,
 }
 
-impl Logged {
+/// A claim that its key signed, at one place of that key's log; made only by
+/// [`Evidence::verify`]. A claim that is logged twice stands here twice.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct Logged<T> {
+    authentic: Authentic,
+    claim: T,
+    position: Position,
+    under: BTreeSet<Under>,
+}
+
+impl<T> Logged<T> {
     /// The rebuilder key.
     pub fn key(&self) -> PublicKey {
         self.authentic.key()
     }
 
     /// What it says.
-    pub fn rebuild(&self) -> &Rebuild {
-        &self.rebuild
+    pub fn claim(&self) -> &T {
+        &self.claim
     }
 
     /// Where it stands in the key's logs.
@@ -74,9 +91,19 @@ impl Logged {
         self.position
     }
 
+    /// The heads that prove it there; at least one.
+    pub fn under(&self) -> &BTreeSet<Under> {
+        &self.under
+    }
+
     /// Digest of its envelope.
     pub fn digest(&self) -> Digest {
         self.authentic.digest()
+    }
+
+    /// Its envelope, signature checked.
+    pub fn authentic(&self) -> &Authentic {
+        &self.authentic
     }
 }
 
@@ -86,16 +113,10 @@ pub struct Evidence {
     network: NetworkId,
     completeness: Completeness,
     certificates: Vec<Certified>,
-    logged: Vec<Logged>,
-    forked: BTreeSet<PublicKey>,
-    refused: Vec<Refused>,
-}
-
-/// What is known while a bundle is being verified.
-struct Desk<'a> {
-    network: &'a NetworkId,
-    keys: BTreeMap<Digest, PublicKey>,
-    heads: BTreeMap<(Origin, u64), Checkpoint>,
+    revocations: Vec<Revoked>,
+    heads: BTreeMap<PublicKey, Vec<VerifiedCheckpoint>>,
+    rebuilds: Vec<Logged<Rebuild>>,
+    retractions: Vec<Logged<Retraction>>,
     forked: BTreeSet<PublicKey>,
     refused: Vec<Refused>,
 }
@@ -104,24 +125,7 @@ impl Evidence {
     /// Verifies whatever the bundle holds for one network. Never fails as a whole: an attacker who
     /// adds rubbish must not take the rest away.
     pub fn verify(bundle: &Bundle, network: &NetworkId, completeness: Completeness) -> Self {
-        let mut desk = Desk {
-            network,
-            keys: BTreeMap::new(),
-            heads: BTreeMap::new(),
-            forked: BTreeSet::new(),
-            refused: Vec::new(),
-        };
-        for line in &bundle.ignored {
-            desk.refuse(format!("line {} of the bundle", line.line), &line.why);
-        }
-        let certificates = desk.certificates(&bundle.certificates);
-        desk.heads(&bundle.checkpoints);
-        let logged = desk.statements(&bundle.envelopes, &bundle.proofs);
-        desk.refused.sort();
-        desk.refused.dedup();
-        let (forked, refused) = (desk.forked, desk.refused);
-        let network = network.clone();
-        Self { network, completeness, certificates, logged, forked, refused }
+        Desk::new(network).clear(bundle, completeness)
     }
 
     /// The network whose statements these are.
@@ -139,12 +143,32 @@ impl Evidence {
         &self.certificates
     }
 
-    /// Every rebuild that verified, by key and place in its log.
-    pub fn logged(&self) -> &[Logged] {
-        &self.logged
+    /// Revocations that hold against the operators that they name.
+    pub fn revocations(&self) -> &[Revoked] {
+        &self.revocations
     }
 
-    /// Keys that showed two histories; none of their statements counts.
+    /// Heads that the key signed, of all its logs, each note once.
+    pub fn heads(&self, key: &PublicKey) -> &[VerifiedCheckpoint] {
+        self.heads.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every rebuild that verified, by key and place in its log.
+    pub fn rebuilds(&self) -> &[Logged<Rebuild>] {
+        &self.rebuilds
+    }
+
+    /// The rebuilds of one key, by place in its log.
+    pub fn rebuilds_of(&self, key: &PublicKey) -> &[Logged<Rebuild>] {
+        of_key(&self.rebuilds, key)
+    }
+
+    /// The retractions of one key, by place in its log.
+    pub fn retractions_of(&self, key: &PublicKey) -> &[Logged<Retraction>] {
+        of_key(&self.retractions, key)
+    }
+
+    /// Keys that showed two histories. Of theirs, only what their operator vouches for counts.
     pub fn forked(&self) -> &BTreeSet<PublicKey> {
         &self.forked
     }
@@ -157,147 +181,20 @@ impl Evidence {
     /// The purls under which anyone at all says that this file was published. A verdict looks
     /// only at those of the policy's own operators.
     pub fn purls_of(&self, published: &Digest) -> BTreeSet<Purl> {
-        let artifacts = self.logged.iter().flat_map(|logged| &logged.rebuild.artifacts);
+        let artifacts = self.rebuilds.iter().flat_map(|logged| &logged.claim.artifacts);
         artifacts.filter(|a| a.published == *published).map(|a| a.purl.clone()).collect()
     }
 
     /// The files that anyone at all says were published under this purl.
     pub fn published_of(&self, purl: &Purl) -> BTreeSet<Digest> {
-        let artifacts = self.logged.iter().flat_map(|logged| &logged.rebuild.artifacts);
+        let artifacts = self.rebuilds.iter().flat_map(|logged| &logged.claim.artifacts);
         artifacts.filter(|a| a.purl == *purl).map(|a| a.published).collect()
     }
 }
 
-impl Desk<'_> {
-    fn refuse(&mut self, what: String, why: &impl ToString) {
-        self.refused.push(Refused { what, why: why.to_string() });
-    }
-
-    fn certificates(&mut self, envelopes: &[Envelope]) -> Vec<Certified> {
-        let mut certified = BTreeMap::new();
-        for envelope in envelopes {
-            match Certificate::verify(envelope) {
-                Ok(holds) => {
-                    let key = holds.certificate().rebuilder;
-                    self.keys.insert(key.digest(), key);
-                    certified.insert(envelope.digest(), holds);
-                }
-                Err(why) => self.refuse(format!("certificate sha256:{}", envelope.digest()), &why),
-            }
-        }
-        certified.into_values().collect()
-    }
-
-    fn heads(&mut self, signed: &[SignedCheckpoint]) {
-        for head in signed {
-            if let Err(why) = self.head(head) {
-                let claimed = head.unverified();
-                self.refuse(format!("head {} of {}", claimed.size, claimed.origin), &why);
-            }
-        }
-    }
-
-    fn head(&mut self, head: &SignedCheckpoint) -> Result<(), String> {
-        let claimed = head.unverified();
-        if claimed.origin.network() != self.network {
-            return Err(format!("it is of another network than {}", self.network));
-        }
-        let key = *self
-            .keys
-            .get(&claimed.origin.key_digest())
-            .ok_or("no certificate here names its key")?;
-        let verified = head.verify(&key).map_err(|error| error.to_string())?;
-        let checkpoint = verified.checkpoint().clone();
-        let place = (checkpoint.origin.clone(), checkpoint.size);
-        let first = self.heads.entry(place).or_insert_with(|| checkpoint.clone());
-        if first.root != checkpoint.root {
-            self.forked.insert(key);
-        }
-        Ok(())
-    }
-
-    fn statements(&mut self, envelopes: &[Envelope], proofs: &[LoggedAt]) -> Vec<Logged> {
-        let mut places: BTreeMap<Digest, Vec<&LoggedAt>> = BTreeMap::new();
-        for at in proofs {
-            places.entry(at.envelope).or_default().push(at);
-        }
-        let by_fingerprint: BTreeMap<String, PublicKey> =
-            self.keys.values().map(|key| (key.fingerprint(), *key)).collect();
-        let envelopes: BTreeMap<Digest, &Envelope> =
-            envelopes.iter().map(|envelope| (envelope.digest(), envelope)).collect();
-        let mut logged = Vec::new();
-        for (digest, envelope) in envelopes {
-            let places = places.get(&digest).map_or(&[][..], Vec::as_slice);
-            match self.statement(envelope, places, &by_fingerprint) {
-                Ok(statement) => logged.extend(statement),
-                Err(why) => self.refuse(format!("attestation sha256:{digest}"), &why),
-            }
-        }
-        logged.sort_by_key(|statement: &Logged| (statement.key(), statement.position));
-        self.find_two_histories(&logged);
-        logged
-    }
-
-    /// `None` for a well-formed statement that is no rebuild: it is carried and says nothing here.
-    fn statement(
-        &self,
-        envelope: &Envelope,
-        places: &[&LoggedAt],
-        keys: &BTreeMap<String, PublicKey>,
-    ) -> Result<Option<Logged>, String> {
-        let key = keys.get(envelope.keyid()).ok_or("no certificate here names its key")?;
-        let authentic = envelope.verify(key).map_err(|error| error.to_string())?;
-        let claim = authentic.claim().map_err(|error| error.to_string())?;
-        let (Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild)) = claim else {
-            return Ok(None);
-        };
-        if rebuild.network != *self.network {
-            return Err(format!("it is of network {}, not {}", rebuild.network, self.network));
-        }
-        let position = self.position(envelope, key, places)?;
-        Ok(Some(Logged { authentic, rebuild, position }))
-    }
-
-    /// The first proof that holds; without one, the last thing that was wrong.
-    fn position(
-        &self,
-        envelope: &Envelope,
-        key: &PublicKey,
-        places: &[&LoggedAt],
-    ) -> Result<Position, String> {
-        let leaf = leaf_hash(envelope.as_bytes());
-        let mut found: Option<Position> = None;
-        let mut why = "no proof here places it in its key's log".to_owned();
-        for at in places {
-            if at.origin.key_digest() != key.digest() {
-                "its proof is of another key's log".clone_into(&mut why);
-                continue;
-            }
-            let Some(head) = self.heads.get(&(at.origin.clone(), at.size)) else {
-                why = format!("no verified head of size {} of {} is here", at.size, at.origin);
-                continue;
-            };
-            match verify_inclusion(leaf, &at.proof, head.size, head.root) {
-                Ok(()) => {
-                    let position = Position { year: at.origin.year(), index: at.proof.index };
-                    found = found.max(Some(position));
-                }
-                Err(error) => why = error.to_string(),
-            }
-        }
-        found.ok_or(why)
-    }
-
-    /// Two statements proven at one place of one log: its key signed two histories, even where
-    /// no two heads of one size are at hand.
-    fn find_two_histories(&mut self, sorted: &[Logged]) {
-        for pair in sorted.windows(2) {
-            if let [a, b] = pair
-                && a.key() == b.key()
-                && a.position == b.position
-            {
-                self.forked.insert(a.key());
-            }
-        }
-    }
+/// Claims stand sorted by key.
+fn of_key<'a, T>(sorted: &'a [Logged<T>], key: &PublicKey) -> &'a [Logged<T>] {
+    let from = sorted.partition_point(|logged| logged.key() < *key);
+    let rest = sorted.get(from..).unwrap_or_default();
+    rest.get(..rest.partition_point(|logged| logged.key() == *key)).unwrap_or_default()
 }

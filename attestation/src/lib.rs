@@ -13,6 +13,7 @@
 
 pub mod limits;
 mod quoted;
+pub mod blame;
 pub mod digest;
 pub mod time;
 pub mod key;
@@ -41,7 +42,8 @@ pub use outcome::{ArtifactOutcome, Outcome};
 pub use policy::Policy;
 pub use quorum::conclude;
 pub use statement::{
-    Announcement, Authority, BuildFacts, Certificate, Certified, Claim, Material, Rebuild,
+    Announcement, Authority, BuildFacts, Certificate, Certified, Claim, Material, OperatorWord,
+    Rebuild, Retraction, Revocation, Rotation,
 };
 pub use time::Timestamp;
 pub use verdict::{Conclusion, Question, Verdict};

@@ -83,3 +83,13 @@ pub const POLICY_LIST_MAX: usize = 256;
 
 /// Reasons of one verdict: a reader acts on the first few; the rest is counted in the last.
 pub const REASONS_MAX: usize = 64;
+
+/// Last good heads of one revocation: a key has one log a year and network.
+pub const LAST_GOOD_MAX: usize = 64;
+
+/// Groups inside groups of a policy's quorum: a person must still be able to read it.
+pub const GROUP_DEPTH_MAX: usize = 8;
+
+/// Seconds by which another machine's clock may run ahead of this one: beyond that, a statement
+/// is dated in the future and supports nothing yet.
+pub const CLOCK_AHEAD_MAX: i64 = 600;

@@ -138,7 +138,7 @@ impl From<Origin> for String {
 }
 
 /// A log's state at one size.
-#[derive(Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Eq, PartialEq, Ord, PartialOrd, Debug, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Which log.
     pub origin: Origin,

@@ -8,7 +8,7 @@ pub mod tiles;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Origin, SignedCheckpoint, VerifiedCheckpoint};
 pub use proof::{
-    ConsistencyProof, InclusionProof, ProofError, prove_consistency, prove_inclusion,
+    ConsistencyProof, InclusionProof, ProofError, inclusion_root, prove_consistency, prove_inclusion,
     verify_consistency, verify_inclusion,
 };
 pub use stored::{

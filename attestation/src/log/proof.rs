@@ -39,6 +39,16 @@ pub enum ProofError {
         /// Entries now.
         new: u64,
     },
+    /// Too few or too many hashes for the place and the size.
+    #[error("found {hashes} hashes for entry {index} of {size}, needed exactly the audit path")]
+    Misfit {
+        /// Hashes in the proof.
+        hashes: usize,
+        /// The place, from 0.
+        index: u64,
+        /// The log's entries.
+        size: u64,
+    },
     /// The hashes do not lead to the root.
     #[error(
         "found a proof of {hashes} hashes that does not lead to root {root}; get it again, or its log is forked"
@@ -131,6 +141,18 @@ pub fn verify_inclusion(
     size: u64,
     root: Digest,
 ) -> Result<(), ProofError> {
+    let found = inclusion_root(leaf, proof, size)?;
+    let hashes = proof.hashes.len();
+    if found == root { Ok(()) } else { Err(ProofError::Wrong { hashes, root }) }
+}
+
+/// The one root that an audit path leads to from this leaf hash, in a tree of `size` leaves (RFC
+/// 9162, 2.1.3.2). Several heads can be compared with it for the work of one.
+pub fn inclusion_root(
+    leaf: Digest,
+    proof: &InclusionProof,
+    size: u64,
+) -> Result<Digest, ProofError> {
     let (index, hashes) = (proof.index, proof.hashes.len());
     if size > LOG_SIZE_MAX {
         return Err(ProofError::TooLarge { found: size });
@@ -138,14 +160,14 @@ pub fn verify_inclusion(
     if index >= size {
         return Err(ProofError::OutOfRange { index, size });
     }
-    let wrong = ProofError::Wrong { hashes, root };
+    let misfit = ProofError::Misfit { hashes, index, size };
     if hashes > PROOF_HASHES_MAX {
-        return Err(wrong);
+        return Err(misfit);
     }
     let (mut node, mut last, mut hash) = (index, size - 1, leaf);
     for sibling in &proof.hashes {
         if last == 0 {
-            return Err(wrong);
+            return Err(misfit);
         }
         if node % 2 == 1 || node == last {
             hash = node_hash(*sibling, hash);
@@ -159,7 +181,7 @@ pub fn verify_inclusion(
         node /= 2;
         last /= 2;
     }
-    if last == 0 && hash == root { Ok(()) } else { Err(wrong) }
+    if last == 0 { Ok(hash) } else { Err(misfit) }
 }
 
 /// Checks that the tree `new` begins with the tree `old`; each is (size, root).

@@ -1,20 +1,26 @@
-//! The consumer's policy: which operators and authorities count, and how many must agree (step 9).
+//! The consumer's policy: which operators, authorities and witnesses count, and how many must agree (step 9).
 //!
 //! Deliberately small, so that every refusal can say what to change. Mistakes are refused when the
 //! file is read, with line and column; only the clock is left to [`crate::conclude`].
 
+mod formula;
 mod mistake;
 mod read;
+mod read_quorum;
 
+pub use formula::{Group, Member, Voter};
 pub use mistake::{Mistake, PolicyError};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::{NetworkId, Purl};
 use crate::digest::Digest;
 use crate::key::PublicKey;
+use crate::log::WitnessKey;
+use crate::statement::Normalizer;
 use crate::time::Timestamp;
 
 /// What a verdict does to its asker.
@@ -33,8 +39,57 @@ pub struct Operator {
     pub name: String,
     /// Its offline key.
     pub key: PublicKey,
-    /// Free words, kept for rules about diversity.
-    pub tags: Vec<String>,
+    /// What sets it apart from others, such as `country = "de"`; for rules about diversity.
+    pub tags: BTreeMap<String, String>,
+    /// Last second at which it is believed, where the policy says one.
+    pub expires: Option<Timestamp>,
+}
+
+/// A witness whose times the policy believes.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct Witness {
+    /// Its name and cosignature key.
+    pub key: WitnessKey,
+    /// The operator that runs it, on whose own logs its word is nothing new.
+    pub run_by: Option<String>,
+}
+
+/// How near to the published file a rebuild must come.
+#[derive(Clone, Eq, PartialEq, Debug, Default)]
+pub enum Accept {
+    /// Bit for bit.
+    #[default]
+    Bitwise,
+    /// Equal under these normalizers too, each written `NAME@VERSION`.
+    Equivalent(BTreeSet<String>),
+}
+
+/// Supporters must differ in a tag.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct Diversity {
+    /// The tag's name.
+    pub tag: String,
+    /// How many values of it the supporters must show together.
+    pub distinct: usize,
+}
+
+/// Everything that a quorum asks besides its formula.
+#[derive(Clone, Eq, PartialEq, Debug, Default)]
+pub struct Demands {
+    /// d: how many operators may dissent.
+    pub max_dissent: usize,
+    /// Whether evidence that cannot show dissent is not enough.
+    pub checked_dissent: bool,
+    /// How near a rebuild must come.
+    pub accept: Accept,
+    /// Seconds after which a rebuild no longer counts as support.
+    pub max_age: Option<u64>,
+    /// Witnesses that must have cosigned a head above a supporting statement.
+    pub witnesses: usize,
+    /// Seconds since those witnesses last saw a log, after which it supports nothing.
+    pub max_head_age: Option<u64>,
+    /// How supporters must differ.
+    pub diversity: Vec<Diversity>,
 }
 
 /// A policy without the mistakes that can be found without a clock.
@@ -43,30 +98,52 @@ pub struct Policy {
     digest: Digest,
     network: NetworkId,
     expires: Timestamp,
+    /// Line and column of `expires`.
+    expires_at: (usize, usize),
     mode: Mode,
     operators: Vec<Operator>,
     voters: Vec<usize>,
-    need: usize,
-    max_dissent: usize,
+    formula: Group,
+    demands: Demands,
+    witnesses: Vec<Witness>,
     authorities: Vec<AuthorityRule>,
 }
 
-/// Who may bind the purls of a pattern.
+/// Who may bind the purls of a pattern, in the words of statements.
 #[derive(Clone, Eq, PartialEq, Debug)]
 struct AuthorityRule {
     purl: String,
-    openpgp: BTreeSet<String>,
+    releases: BTreeSet<String>,
+    locks: BTreeSet<String>,
+    expires: Option<Timestamp>,
+}
+
+/// Who may speak about one purl at one time.
+#[derive(Clone, Eq, PartialEq, Debug, Default)]
+pub struct Authorities<'a> {
+    /// Who may bind it to a file and sources.
+    pub releases: BTreeSet<&'a str>,
+    /// Who may cover the packages of the environment that it is built in.
+    pub locks: BTreeSet<&'a str>,
 }
 
 impl Policy {
     /// Reads a policy. One without operators is a policy that trusts nobody yet.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         read::policy(text).map_err(|(span, mistake)| {
-            let before = text.get(..span.start.min(text.len())).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            let (line, column) = line_and_column(text, &span);
             PolicyError { line, column, mistake }
         })
+    }
+
+    /// Refuses a policy that has expired at `now`, where the file says so.
+    pub fn in_force(self, now: Timestamp) -> Result<Self, PolicyError> {
+        if now <= self.expires {
+            return Ok(self);
+        }
+        let (line, column) = self.expires_at;
+        let mistake = Mistake::Expired { expires: self.expires, now };
+        Err(PolicyError { line, column, mistake })
     }
 
     /// SHA-256 of the file's text: what a verdict names as its policy.
@@ -94,14 +171,24 @@ impl Policy {
         &self.operators
     }
 
-    /// The operators that vote, in the quorum's order.
+    /// The operators that vote, in the order in which the quorum names them.
     pub fn voters(&self) -> impl Iterator<Item = &Operator> {
         self.voters.iter().filter_map(|at| self.operators.get(*at))
     }
 
-    /// k: how many must support a file. 0 only where nobody votes.
-    pub fn need(&self) -> usize {
-        self.need
+    /// The quorum formula over [`Policy::voters`]. Nobody's, it needs nothing of nothing.
+    pub fn formula(&self) -> &Group {
+        &self.formula
+    }
+
+    /// What the quorum asks besides.
+    pub fn demands(&self) -> &Demands {
+        &self.demands
+    }
+
+    /// The witnesses whose times count.
+    pub fn witnesses(&self) -> &[Witness] {
+        &self.witnesses
     }
 
     /// n: how many operators vote, whoever answers.
@@ -109,88 +196,39 @@ impl Policy {
         self.voters.len()
     }
 
-    /// d: how many may dissent; n - k unless the file says less.
-    pub fn max_dissent(&self) -> usize {
-        self.max_dissent
-    }
-
-    /// The fingerprints that may bind this purl, as statements spell them (`openpgp:` and
-    /// uppercase digits), over every `[[authority]]` whose pattern covers it.
-    pub fn authorities_of(&self, purl: &Purl) -> BTreeSet<&str> {
-        let covering = self.authorities.iter().filter(|rule| purl.matches(&rule.purl));
-        covering.flat_map(|rule| rule.openpgp.iter().map(String::as_str)).collect()
+    /// Who may speak about this purl at `now`, over every `[[authority]]` that covers it.
+    pub fn authorities_of(&self, purl: &Purl, now: Timestamp) -> Authorities<'_> {
+        let mut found = Authorities::default();
+        for rule in self.authorities.iter().filter(|rule| purl.matches(&rule.purl)) {
+            if rule.expires.is_none_or(|expires| now <= expires) {
+                found.releases.extend(rule.releases.iter().map(String::as_str));
+                found.locks.extend(rule.locks.iter().map(String::as_str));
+            }
+        }
+        found
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-    use super::*;
-    use crate::key::{SecretKey, Sign as _};
-
-    const FINGERPRINT: &str = "B8B8 0B5B 623E AB6A D877  5C45 B7C5 D7D6 3509 47F8";
-
-    fn key(seed: u8) -> PublicKey {
-        SecretKey::from_seed(&[seed; 32]).public_key()
-    }
-
-    fn policy() -> String {
-        format!(
-            "version = 1\nnetwork = \"test\"\nexpires = 2027-01-01T00:00:00Z\n\n\
-             [[operator]]\nname = \"alder\"\nkey = \"{} alder@host\"\ntags = [\"eu\"]\n\n\
-             [[operator]]\nname = \"birch\"\nkey = \"{}\"\n\n\
-             [[authority]]\npurl = \"pkg:deb/debian/*\"\nopenpgp = [\"{FINGERPRINT}\"]\n\n\
-             [quorum]\nneed = 1\nof = [\"alder\", \"birch\"]\n",
-            key(1),
-            key(2)
-        )
-    }
-
-    #[test]
-    fn a_policy_is_read() {
-        let policy = Policy::parse(&policy()).unwrap();
-        assert_eq!((policy.need(), policy.of(), policy.max_dissent()), (1, 2, 1));
-        assert_eq!(policy.expires().to_string(), "2027-01-01T00:00:00Z");
-        let netbase = "pkg:deb/debian/netbase@6.5?arch=all".parse().unwrap();
-        assert_eq!(
-            policy.authorities_of(&netbase).into_iter().collect::<Vec<_>>(),
-            ["openpgp:B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8"]
-        );
-        assert!(policy.authorities_of(&"pkg:deb/ubuntu/netbase@6.5".parse().unwrap()).is_empty());
-    }
-
-    #[test]
-    fn a_first_policy_trusts_nobody() {
-        let text = "version = 1\nnetwork = \"test\"\nexpires = 2027-01-01T00:00:00Z\n";
-        let policy = Policy::parse(text).unwrap();
-        assert_eq!((policy.need(), policy.of()), (0, 0));
-    }
-
-    #[test]
-    fn mistakes_are_refused_where_they_stand() {
-        let second = key(2).to_string();
-        for (from, to, place, part) in [
-            ("version = 1", "version = 2", (1, 11), "version = 1"),
-            ("expires = 2027-01-01T00:00:00Z\n", "", (1, 1), "expires"),
-            ("expires = 2027-01-01T00:00:00Z", "expires = 2027-01-01", (3, 11), "2026-01-31"),
-            ("\"test\"", "\"Test\"", (2, 11), "a-z"),
-            ("tags =", "tag =", (8, 1), "tag"),
-            (second.as_str(), &key(1).to_string(), (12, 7), "twice"),
-            ("name = \"birch\"", "name = \"alder\"", (11, 8), "twice"),
-            ("\"birch\"]", "\"cedar\"]", (20, 16), "no [[operator]]"),
-            ("\"birch\"]", "\"alder\"]", (20, 16), "twice"),
-            ("need = 1", "need = 3", (19, 8), "1 to 2"),
-            ("need = 1", "need = 0", (19, 8), "1 to 2"),
-            ("need = 1", "need = 1\nmax_dissent = 2", (20, 15), "0 to 1"),
-            ("[quorum]\nneed = 1\nof = [\"alder\", \"birch\"]\n", "", (18, 1), "[quorum]"),
-            ("debian/*", "debian*", (15, 8), "pkg:deb/debian/*"),
-            (FINGERPRINT, "B8B80B5B", (16, 12), "40 or 64"),
-            ("[quorum]", "mode = \"enforce\"\n[quorum]", (18, 1), "mode"),
-        ] {
-            let text = policy().replace(from, to);
-            let error = Policy::parse(&text).unwrap_err();
-            assert_eq!((error.line, error.column), place, "{from} -> {to}: {error}");
-            assert!(error.to_string().contains(part), "{error}");
+impl Accept {
+    /// Whether a file that is equal under these normalizers is near enough.
+    pub fn allows(&self, normalizers: &[Normalizer]) -> bool {
+        let named = |n: &Normalizer| format!("{}@{}", n.name, n.version);
+        match self {
+            Self::Bitwise => false,
+            Self::Equivalent(allowed) => {
+                !normalizers.is_empty() && normalizers.iter().all(|n| allowed.contains(&named(n)))
+            }
         }
     }
 }
+
+/// Line and column of the beginning of a byte range, both from 1, columns in characters.
+fn line_and_column(text: &str, span: &Range<usize>) -> (usize, usize) {
+    let before = text.get(..span.start.min(text.len())).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,17 @@ use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
+use toml::value::Datetime;
 
-use super::{AuthorityRule, Mistake, Mode, Operator, Policy};
+use super::read_quorum::{self, GroupTable, QuorumTable};
+use super::{AuthorityRule, Mistake, Mode, Operator, Policy, Witness, line_and_column};
 use crate::artifact::Purl;
 use crate::digest::Digest;
 use crate::key::PublicKey;
 use crate::limits::{OPERATORS_MAX, POLICY_LIST_MAX, POLICY_MAX, TEXT_MAX};
+use crate::log::WitnessKey;
 use crate::quoted::{quoted, said};
+use crate::statement::signer_form;
 use crate::time::Timestamp;
 
 #[derive(Deserialize)]
@@ -19,13 +23,17 @@ use crate::time::Timestamp;
 struct File {
     version: Spanned<i64>,
     network: Spanned<String>,
-    expires: Spanned<toml::value::Datetime>,
+    expires: Spanned<Datetime>,
     #[serde(default)]
     mode: Mode,
     #[serde(default)]
     operator: Vec<Spanned<OperatorTable>>,
     #[serde(default)]
+    witness: Vec<Spanned<WitnessTable>>,
+    #[serde(default)]
     authority: Vec<Spanned<AuthorityTable>>,
+    #[serde(default)]
+    group: Vec<Spanned<GroupTable>>,
     quorum: Option<Spanned<QuorumTable>>,
 }
 
@@ -35,22 +43,30 @@ struct OperatorTable {
     name: Spanned<String>,
     key: Spanned<String>,
     #[serde(default)]
-    tags: Vec<String>,
+    tags: BTreeMap<String, String>,
+    expires: Option<Spanned<Datetime>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessTable {
+    key: Spanned<String>,
+    operator: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AuthorityTable {
     purl: Spanned<String>,
+    #[serde(default)]
     openpgp: Vec<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct QuorumTable {
-    need: Spanned<i64>,
-    of: Vec<Spanned<String>>,
-    max_dissent: Option<Spanned<i64>>,
+    #[serde(default)]
+    registry: Vec<Spanned<String>>,
+    #[serde(default)]
+    maintainer: Vec<Spanned<String>>,
+    #[serde(default)]
+    lock: Vec<Spanned<String>>,
+    expires: Option<Spanned<Datetime>>,
 }
 
 /// A mistake at a byte range of the text; the line is counted once, at the end.
@@ -68,27 +84,30 @@ pub(super) fn policy(text: &str) -> At<Policy> {
         return Err((file.version.span(), Mistake::Version { found: version }));
     }
     let operators = read_operators(&file.operator)?;
-    let quorum = read_quorum(file.quorum.as_ref(), &operators, text)?;
+    let witnesses = read_witnesses(&file.witness, &operators)?;
+    let tables = (file.quorum.as_ref(), file.group.as_slice());
+    let quorum = read_quorum::quorum(tables, &operators, &witnesses, text)?;
     Ok(Policy {
         digest: Digest::of(text.as_bytes()),
         network: parsed("network", &file.network)?,
-        expires: read_expiry(&file.expires)?,
+        expires: read_time(&file.expires)?,
+        expires_at: line_and_column(text, &file.expires.span()),
         mode: file.mode,
         operators,
         voters: quorum.voters,
-        need: quorum.need,
-        max_dissent: quorum.max_dissent,
+        formula: quorum.formula,
+        demands: quorum.demands,
+        witnesses,
         authorities: read_authorities(&file.authority)?,
     })
 }
 
-struct Quorum {
-    voters: Vec<usize>,
-    need: usize,
-    max_dissent: usize,
-}
-
-fn bounded(what: &'static str, found: usize, limit: usize, span: Range<usize>) -> At<()> {
+pub(super) fn bounded(
+    what: &'static str,
+    found: usize,
+    limit: usize,
+    span: Range<usize>,
+) -> At<()> {
     if found > limit { Err((span, Mistake::TooLong { what, found, limit })) } else { Ok(()) }
 }
 
@@ -97,16 +116,32 @@ where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
 {
-    text.get_ref()
-        .parse()
-        .map_err(|error: T::Err| (text.span(), Mistake::Value { field, why: said(error) }))
+    text.get_ref().parse().map_err(|error: T::Err| value(text.span(), field, said(error)))
 }
 
-fn read_expiry(text: &Spanned<toml::value::Datetime>) -> At<Timestamp> {
+pub(super) fn value(
+    span: Range<usize>,
+    field: &'static str,
+    why: String,
+) -> (Range<usize>, Mistake) {
+    (span, Mistake::Value { field, why })
+}
+
+fn read_time(text: &Spanned<Datetime>) -> At<Timestamp> {
     let written = text.get_ref().to_string();
-    written.parse().map_err(|error: crate::time::TimestampError| {
-        (text.span(), Mistake::Value { field: "expires", why: said(error) })
-    })
+    written
+        .parse()
+        .map_err(|error: crate::time::TimestampError| value(text.span(), "expires", said(error)))
+}
+
+/// A name of an operator or a group.
+pub(super) fn read_name(name: &Spanned<String>) -> At<String> {
+    bounded("a name in bytes", name.get_ref().len(), TEXT_MAX, name.span())?;
+    if name.get_ref().is_empty() {
+        let why = "found an empty name, needed one to show beside its votes".to_owned();
+        return Err(value(name.span(), "name", why));
+    }
+    Ok(name.get_ref().clone())
 }
 
 fn read_operators(tables: &[Spanned<OperatorTable>]) -> At<Vec<Operator>> {
@@ -114,85 +149,77 @@ fn read_operators(tables: &[Spanned<OperatorTable>]) -> At<Vec<Operator>> {
     let mut operators = Vec::new();
     for table in tables {
         bounded("operators", operators.len() + 1, OPERATORS_MAX, table.span())?;
-        let OperatorTable { name, key, tags } = table.get_ref();
+        let OperatorTable { name, key, tags, expires } = table.get_ref();
         let read: PublicKey = parsed("key", key)?;
-        bounded("an operator's name in bytes", name.get_ref().len(), TEXT_MAX, name.span())?;
         bounded("tags", tags.len(), POLICY_LIST_MAX, table.span())?;
-        if name.get_ref().is_empty() {
-            let why = "found an empty name, needed one to show beside its votes".to_owned();
-            return Err((name.span(), Mistake::Value { field: "name", why }));
-        }
-        if !names.insert(name.get_ref()) {
+        if !names.insert(read_name(name)?) {
             let found = name.get_ref().clone();
-            return Err((name.span(), Mistake::Duplicate { what: "name", found }));
+            return Err((name.span(), Mistake::Duplicate { what: "operator name", found }));
         }
         if !keys.insert(read) {
             let found = read.fingerprint();
-            return Err((key.span(), Mistake::Duplicate { what: "key", found }));
+            return Err((key.span(), Mistake::Duplicate { what: "operator key", found }));
         }
-        let name = name.get_ref().clone();
-        operators.push(Operator { name, key: read, tags: tags.clone() });
+        let (name, tags) = (name.get_ref().clone(), tags.clone());
+        let expires = expires.as_ref().map(read_time).transpose()?;
+        operators.push(Operator { name, key: read, tags, expires });
     }
     Ok(operators)
 }
 
-fn read_quorum(
-    table: Option<&Spanned<QuorumTable>>,
-    operators: &[Operator],
-    text: &str,
-) -> At<Quorum> {
-    let Some(table) = table else {
-        let nobody = Quorum { voters: Vec::new(), need: 0, max_dissent: 0 };
-        let end = text.len()..text.len();
-        return if operators.is_empty() { Ok(nobody) } else { Err((end, Mistake::NoQuorum)) };
-    };
-    let QuorumTable { need, of, max_dissent } = table.get_ref();
-    let voters = read_voters(of, operators)?;
-    let n = voters.len();
-    let wrong = Mistake::Need { need: *need.get_ref(), of: n };
-    let k = usize::try_from(*need.get_ref()).ok().filter(|k| (1..=n).contains(k));
-    let k = k.ok_or((need.span(), wrong))?;
-    let mut limit = n - k;
-    if let Some(said) = max_dissent {
-        let found = *said.get_ref();
-        let allowed = usize::try_from(found).ok().filter(|d| *d <= limit);
-        let wrong = Mistake::MaxDissent { found, limit, of: n, need: k };
-        limit = allowed.ok_or((said.span(), wrong))?;
-    }
-    Ok(Quorum { voters, need: k, max_dissent: limit })
-}
-
-fn read_voters(of: &[Spanned<String>], operators: &[Operator]) -> At<Vec<usize>> {
-    let places: BTreeMap<&str, usize> =
-        operators.iter().enumerate().map(|(at, operator)| (operator.name.as_str(), at)).collect();
-    let (mut voters, mut seen) = (Vec::new(), BTreeSet::new());
-    for name in of {
-        let found = name.get_ref().clone();
-        let Some(place) = places.get(found.as_str()) else {
-            return Err((name.span(), Mistake::UnknownOperator { found }));
-        };
-        if !seen.insert(*place) {
-            return Err((name.span(), Mistake::Duplicate { what: "in the quorum", found }));
+fn read_witnesses(tables: &[Spanned<WitnessTable>], operators: &[Operator]) -> At<Vec<Witness>> {
+    let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
+    let mut witnesses = Vec::new();
+    for table in tables {
+        bounded("witnesses", witnesses.len() + 1, POLICY_LIST_MAX, table.span())?;
+        let WitnessTable { key, operator } = table.get_ref();
+        let read: WitnessKey = parsed("key", key)?;
+        if !names.insert(read.name().to_owned()) || !keys.insert(read.key()) {
+            let found = quoted(key.get_ref());
+            return Err((key.span(), Mistake::Duplicate { what: "witness", found }));
         }
-        voters.push(*place);
+        if let Some(name) = operator
+            && !operators.iter().any(|known| known.name == *name.get_ref())
+        {
+            let found = name.get_ref().clone();
+            let fix = "name the operator that runs the witness, or leave it out".to_owned();
+            let place = "[[witness]]".to_owned();
+            return Err((name.span(), Mistake::Unknown { found, place, fix }));
+        }
+        let run_by = operator.as_ref().map(|name| name.get_ref().clone());
+        witnesses.push(Witness { key: read, run_by });
     }
-    Ok(voters)
+    Ok(witnesses)
 }
 
 fn read_authorities(tables: &[Spanned<AuthorityTable>]) -> At<Vec<AuthorityRule>> {
     let mut rules = Vec::new();
     for table in tables {
         bounded("authorities", rules.len() + 1, POLICY_LIST_MAX, table.span())?;
-        let AuthorityTable { purl, openpgp } = table.get_ref();
-        bounded("fingerprints", openpgp.len(), POLICY_LIST_MAX, table.span())?;
+        let AuthorityTable { purl, openpgp, registry, maintainer, lock, expires } = table.get_ref();
+        let listed = openpgp.len() + registry.len() + maintainer.len() + lock.len();
+        bounded("signers of an authority", listed, POLICY_LIST_MAX, table.span())?;
         read_pattern(purl)?;
-        if openpgp.is_empty() {
-            let why = "found no fingerprint, needed at least one; gpg --show-keys prints them";
-            let mistake = Mistake::Value { field: "openpgp", why: why.to_owned() };
-            return Err((table.span(), mistake));
+        let mut releases = BTreeSet::new();
+        for (kind, texts) in
+            [("openpgp", openpgp), ("registry", registry), ("maintainer", maintainer)]
+        {
+            for text in texts {
+                releases.insert(read_signer(kind, text)?);
+            }
         }
-        let openpgp = openpgp.iter().map(read_fingerprint).collect::<At<_>>()?;
-        rules.push(AuthorityRule { purl: purl.get_ref().clone(), openpgp });
+        if releases.is_empty() && lock.is_empty() {
+            let why = "found nobody, needed openpgp, registry or maintainer; gpg --show-keys prints the fingerprints of an archive's keys".to_owned();
+            return Err(value(table.span(), "authority", why));
+        }
+        // Who may name the release may name the packages that it is built with, unless others are
+        // named for that.
+        let mut locks = lock.iter().map(read_lock_signer).collect::<At<BTreeSet<String>>>()?;
+        if lock.is_empty() {
+            locks.clone_from(&releases);
+        }
+        let expires = expires.as_ref().map(read_time).transpose()?;
+        rules.push(AuthorityRule { purl: purl.get_ref().clone(), releases, locks, expires });
     }
     Ok(rules)
 }
@@ -213,19 +240,33 @@ fn read_pattern(pattern: &Spanned<String>) -> At<()> {
         "found pattern {:?}, needed a canonical purl, or its beginning up to a / @ ? or & and one final *, such as pkg:deb/debian/*",
         quoted(text)
     );
-    Err((pattern.span(), Mistake::Value { field: "purl", why }))
+    Err(value(pattern.span(), "purl", why))
 }
 
-/// Spaces and lowercase are allowed, as `gpg` prints fingerprints both ways.
-fn read_fingerprint(text: &Spanned<String>) -> At<String> {
-    let digits: String = text.get_ref().chars().filter(|c| *c != ' ').collect();
-    let digits = digits.to_ascii_uppercase();
-    if matches!(digits.len(), 40 | 64) && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Ok(format!("openpgp:{digits}"));
+/// A signer as statements spell it. Fingerprints may have spaces and lowercase digits, as `gpg`
+/// prints them both ways; maintainers are named by their public keys.
+fn read_signer(kind: &'static str, text: &Spanned<String>) -> At<String> {
+    let written = text.get_ref();
+    let (signer, needed) = match kind {
+        "openpgp" => {
+            let digits: String = written.chars().filter(|c| *c != ' ').collect();
+            let needed = "a primary key's whole fingerprint, 40 or 64 hexadecimal digits; gpg --show-keys prints it";
+            (format!("openpgp:{}", digits.to_ascii_uppercase()), needed)
+        }
+        "registry" => (format!("registry:{written}"), "1 to 128 of a-z 0-9 . - _ / :"),
+        _ => {
+            let key: PublicKey = parsed(kind, text)?;
+            return Ok(format!("maintainer:{}", key.fingerprint()));
+        }
+    };
+    if signer_form(&signer) {
+        return Ok(signer);
     }
-    let why = format!(
-        "found {:?}, needed a primary key's whole fingerprint, 40 or 64 hexadecimal digits; gpg --show-keys prints it",
-        text.get_ref()
-    );
-    Err((text.span(), Mistake::Value { field: "openpgp", why }))
+    Err(value(text.span(), kind, format!("found {:?}, needed {needed}", quoted(written))))
+}
+
+/// Environments are made of signed packages, or of a maintainer's pins.
+fn read_lock_signer(text: &Spanned<String>) -> At<String> {
+    let is_key = text.get_ref().starts_with("ssh-");
+    read_signer(if is_key { "maintainer" } else { "openpgp" }, text)
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, ClaimError, Statement, Subject};
+use super::operator::{OperatorError, OperatorWord};
+use super::{ClaimError, Statement, Subject};
 use crate::digest::Digest;
-use crate::envelope::{Envelope, EnvelopeError};
+use crate::envelope::Envelope;
 use crate::key::PublicKey;
 use crate::time::Timestamp;
 
@@ -24,25 +25,9 @@ pub struct Certificate {
     pub not_after: Timestamp,
 }
 
-/// An envelope that is no certificate, or is not signed by the operator that it names.
-#[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
-pub enum CertificateError {
-    /// The payload is no well-formed statement.
-    #[error(transparent)]
-    Claim(#[from] ClaimError),
-    /// The payload is a well-formed statement of another kind.
-    #[error(
-        "found a statement of another kind, needed predicate type \"urn:reattest:certificate:v1\""
-    )]
-    NotACertificate,
-    /// The signature is not the named operator's.
-    #[error(transparent)]
-    Signature(#[from] EnvelopeError),
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+pub(super) struct Wire {
     not_after: Timestamp,
     not_before: Timestamp,
     operator: PublicKey,
@@ -53,28 +38,16 @@ impl Certificate {
     /// The canonical statement that the operator's key is to sign.
     pub fn to_payload(&self) -> Result<Vec<u8>, ClaimError> {
         self.check()?;
-        let Self { operator, rebuilder, not_before, not_after } = *self;
-        let wire = Wire { not_after, not_before, operator, rebuilder };
-        Statement::payload(CERTIFICATE, vec![subject(&rebuilder)], &wire)
+        Statement::payload(CERTIFICATE, vec![subject(&self.rebuilder)], &Wire::from(self.clone()))
     }
 
-    /// Checks an envelope against the operator key that its own payload names. Whether anyone
-    /// trusts that operator is the policy's to say.
-    pub fn verify(envelope: &Envelope) -> Result<Certified, CertificateError> {
-        let statement = Statement::parse(envelope.unverified_payload())?;
-        if statement.predicate_type != CERTIFICATE {
-            return Err(CertificateError::NotACertificate);
-        }
-        let operator = read(&statement)?.operator;
-        match envelope.verify(&operator)?.claim()? {
-            Claim::Certificate(certificate) => {
-                Ok(Certified { certificate, envelope: envelope.digest() })
-            }
-            _ => Err(CertificateError::NotACertificate),
-        }
+    /// Reads a certificate whose operator signed it; see [`OperatorWord::verify`].
+    pub fn verify(envelope: &Envelope) -> Result<Certified, OperatorError> {
+        let word = OperatorWord::verify(envelope)?;
+        word.certified().ok_or(OperatorError::NotACertificate)
     }
 
-    fn check(&self) -> Result<(), ClaimError> {
+    pub(super) fn check(&self) -> Result<(), ClaimError> {
         if self.not_after < self.not_before {
             return Err(ClaimError::Times { field: "a certificate" });
         }
@@ -82,24 +55,37 @@ impl Certificate {
     }
 }
 
-/// The certified key's raw bytes stand as the subject, named like the builder.
-fn subject(rebuilder: &PublicKey) -> Subject {
+impl From<Certificate> for Wire {
+    fn from(from: Certificate) -> Self {
+        let Certificate { operator, rebuilder, not_before, not_after } = from;
+        Self { not_after, not_before, operator, rebuilder }
+    }
+}
+
+impl From<Wire> for Certificate {
+    fn from(from: Wire) -> Self {
+        let Wire { not_after, not_before, operator, rebuilder } = from;
+        Self { operator, rebuilder, not_before, not_after }
+    }
+}
+
+/// The key's raw bytes stand as the subject, named like the builder.
+pub(super) fn subject(rebuilder: &PublicKey) -> Subject {
     Subject::new(rebuilder.builder_id(), rebuilder.digest())
 }
 
 pub(crate) fn read(statement: &Statement) -> Result<Certificate, ClaimError> {
-    let Wire { not_after, not_before, operator, rebuilder } = statement.predicate()?;
-    statement.expect_subjects(&[subject(&rebuilder)])?;
-    let certificate = Certificate { operator, rebuilder, not_before, not_after };
+    let certificate = Certificate::from(statement.predicate::<Wire>()?);
+    statement.expect_subjects(&[subject(&certificate.rebuilder)])?;
     certificate.check()?;
     Ok(certificate)
 }
 
-/// A certificate whose operator signed it; made only by [`Certificate::verify`].
+/// A certificate whose operator signed it; made only by [`OperatorWord::certified`].
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub struct Certified {
-    certificate: Certificate,
-    envelope: Digest,
+    pub(super) certificate: Certificate,
+    pub(super) envelope: Digest,
 }
 
 impl Certified {

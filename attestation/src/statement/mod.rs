@@ -3,17 +3,27 @@
 pub mod provenance;
 mod wire;
 pub mod announcement;
+pub mod retraction;
 pub mod certificate;
+pub mod revocation;
+pub mod rotation;
+pub mod operator;
 
 pub use announcement::{ANNOUNCEMENT, Announcement};
-pub use certificate::{CERTIFICATE, Certificate, CertificateError, Certified};
+pub use certificate::{CERTIFICATE, Certificate, Certified};
 pub use provenance::{
     Authority, BUILD_FAILURE, BuildFacts, Material, Normalizer, PROVENANCE, REBUILD, Rebuild,
+    signer_form,
 };
+pub use retraction::{RETRACTION, Retraction};
+pub use revocation::{REVOCATION, Revocation, Revoked};
+pub use rotation::{ROTATION, Rotation};
+pub use operator::{OperatorError, OperatorWord, Said};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::blame::Blame;
 use crate::canonical::{self, CanonicalError};
 use crate::digest::Digest;
 use crate::key::PublicKey;
@@ -78,6 +88,23 @@ pub enum ClaimError {
         /// Its name in `resolvedDependencies`.
         name: String,
     },
+    /// Links for other tools, and nothing reproduced that they could be about.
+    #[error("found links though nothing was reproduced, needed none: a link counts as support")]
+    NothingToLink,
+    /// A revocation's heads of other keys' logs, twice of one log, or in another order.
+    #[error("found last good heads that are {found}, needed {expected}")]
+    LastGood {
+        /// What is wrong with them.
+        found: &'static str,
+        /// What they should be.
+        expected: &'static str,
+    },
+    /// A rotation from a key to itself, or in the name of two operators.
+    #[error("found a rotation {found}, needed one operator's word on two keys")]
+    Rotation {
+        /// What is wrong with it.
+        found: &'static str,
+    },
     /// A text or list outside its bounds.
     #[error("found {field} with {found} entries or bytes, needed {least} to {most}")]
     Bounds {
@@ -108,6 +135,17 @@ pub enum ClaimError {
     },
 }
 
+impl ClaimError {
+    /// Whose fault it is: what a signature covers is the signer's, but for a version that a newer
+    /// reader may know.
+    pub fn whose(&self) -> Blame {
+        match self {
+            Self::FormatVersion { .. } => Blame::Reader,
+            _ => Blame::Signer,
+        }
+    }
+}
+
 /// What a key claims, by predicate type.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub enum Claim {
@@ -117,8 +155,14 @@ pub enum Claim {
     BuildFailure(Rebuild),
     /// A hint that a release exists.
     Announcement(Announcement),
+    /// A rebuilder takes its support of one file back.
+    Retraction(Retraction),
     /// An operator's word that a rebuilder key is its own.
     Certificate(Certificate),
+    /// An operator's word that a rebuilder key is no longer its own.
+    Revocation(Revocation),
+    /// An operator's word that one key follows another.
+    Rotation(Rotation),
     /// A statement of a kind that this reader does not know: carried, never counted.
     Unknown {
         /// Its predicate type.
@@ -134,7 +178,10 @@ impl Claim {
         match statement.predicate_type.as_str() {
             PROVENANCE | BUILD_FAILURE => provenance::read(&statement, signer),
             ANNOUNCEMENT => announcement::read(&statement).map(Self::Announcement),
+            RETRACTION => retraction::read(&statement).map(Self::Retraction),
             CERTIFICATE => certificate::read(&statement).map(Self::Certificate),
+            REVOCATION => revocation::read(&statement).map(Self::Revocation),
+            ROTATION => rotation::read(&statement).map(Self::Rotation),
             _ => Ok(Self::Unknown { predicate_type: statement.predicate_type }),
         }
     }

@@ -41,25 +41,31 @@ pub struct Rebuild {
     pub recipe: Digest,
     /// Digest of the lock.
     pub lock: Digest,
+    /// Who covers the packages of the lock, where that is not [`Rebuild::authority`] alone: every
+    /// index that covers one of them, at most 16. Empty where the one authority covers all.
+    pub lock_authorities: Vec<Authority>,
     /// 1 to 64 artifacts, no purl twice.
     pub artifacts: Vec<ArtifactOutcome>,
     /// Who binds the purls to the published digests and the sources.
     pub authority: Authority,
     /// 1 to 64 source files.
     pub sources: Vec<Material>,
+    /// Digest of the document with the links for other tools, where an artifact was reproduced;
+    /// see [`crate::export`].
+    pub links: Option<Digest>,
     /// Everything else that a reader may want to know about the run.
     pub facts: BuildFacts,
 }
 
-/// A signed index that this rebuilder itself verified.
+/// Who binds a release to its files, as this rebuilder itself verified it: a signed index, a
+/// registry's answer, or a maintainer's signed recipe.
 #[derive(Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Authority {
     /// Where the index was read; up to 1,024 bytes.
     pub uri: String,
     /// SHA-256 of the signed index, `InRelease` for Debian.
     pub digest: Digest,
-    /// 1 to 16 of `openpgp:` and the primary key's fingerprint, 40 or 64 uppercase hexadecimal
-    /// digits.
+    /// 1 to 16 signers, each in one of the forms that [`signer_form`] allows.
     pub signers: Vec<String>,
 }
 
@@ -114,7 +120,9 @@ pub struct BuildFacts {
     pub invocation: String,
     /// SHA-256 of the build log.
     pub log: Digest,
-    /// Normalizers, where an artifact is `equivalent`; none yet.
+    /// SHA-256 of the report on what differs, where something does.
+    pub diff: Option<Digest>,
+    /// Normalizers, where an artifact is `equivalent`.
     pub normalizers: Vec<Normalizer>,
 }
 
@@ -143,6 +151,11 @@ impl Rebuild {
             }
         }
         self.authority.check()?;
+        within("lock authorities", self.lock_authorities.len(), 0, SIGNERS_MAX)?;
+        self.lock_authorities.iter().try_for_each(Authority::check)?;
+        if self.links.is_some() && !self.artifacts.iter().any(reproduced) {
+            return Err(ClaimError::NothingToLink);
+        }
         within("sources", self.sources.len(), 1, SOURCES_MAX)?;
         for source in &self.sources {
             within("source name", source.name.len(), 1, TEXT_MAX)?;
@@ -168,18 +181,41 @@ impl Authority {
     fn check(&self) -> Result<(), ClaimError> {
         within("authority uri", self.uri.len(), 1, URI_MAX)?;
         within("authority signers", self.signers.len(), 1, SIGNERS_MAX)?;
-        for signer in &self.signers {
-            let digits = signer.strip_prefix("openpgp:").unwrap_or_default();
-            let hex = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'));
-            if !hex || !matches!(digits.len(), 40 | 64) {
-                return Err(ClaimError::Form {
-                    field: "authority signer",
-                    found: short(signer),
-                    expected: "openpgp: and 40 or 64 uppercase hexadecimal digits",
-                });
-            }
+        match self.signers.iter().find(|signer| !signer_form(signer)) {
+            None => Ok(()),
+            Some(signer) => Err(ClaimError::Form {
+                field: "authority signer",
+                found: short(signer),
+                expected: "openpgp: and 40 or 64 uppercase hexadecimal digits, registry: and its name, or maintainer: and an OpenSSH fingerprint",
+            }),
         }
-        Ok(())
+    }
+}
+
+fn reproduced(artifact: &ArtifactOutcome) -> bool {
+    artifact.outcome == Outcome::Reproduced
+}
+
+/// Whether a text names a signer in a form that policies can name too: `openpgp:` and the primary
+/// key's fingerprint (40 or 64 uppercase hexadecimal digits), `registry:` and 1 to 128 of
+/// `a-z 0-9 . - _ / :` (a registry as the rebuilder saw it), or `maintainer:` and the OpenSSH
+/// fingerprint of an Ed25519 key.
+pub fn signer_form(signer: &str) -> bool {
+    let Some((kind, name)) = signer.split_once(':') else { return false };
+    match kind {
+        "openpgp" => {
+            matches!(name.len(), 40 | 64)
+                && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'))
+        }
+        "registry" => {
+            let allowed = |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'/' | b':');
+            (1..=128).contains(&name.len()) && name.bytes().all(allowed)
+        }
+        "maintainer" => name.strip_prefix("SHA256:").is_some_and(|hash| {
+            hash.len() == 43
+                && hash.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+        }),
+        _ => false,
     }
 }
 

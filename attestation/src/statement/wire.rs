@@ -12,12 +12,12 @@ use super::{ClaimError, Sha256Set, short, within};
 use crate::artifact::{NetworkId, Purl};
 use crate::digest::Digest;
 use crate::key::PublicKey;
-use crate::limits::{ARTIFACTS_MAX, SOURCES_MAX};
+use crate::limits::{ARTIFACTS_MAX, SIGNERS_MAX, SOURCES_MAX};
 use crate::outcome::{ArtifactOutcome, Outcome};
 use crate::time::Timestamp;
 
-/// Recipe, lock and authority stand beside the sources.
-const DEPENDENCIES_MAX: usize = SOURCES_MAX + 3;
+/// Recipe, lock, authority and the lock's authorities stand beside the sources.
+const DEPENDENCIES_MAX: usize = SOURCES_MAX + 3 + SIGNERS_MAX;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -126,11 +126,11 @@ impl Resource {
         Self { uri: Some(material.uri.clone()), ..Self::bare(&name, material.digest) }
     }
 
-    fn authority(authority: &Authority) -> Self {
+    fn authority(name: &str, authority: &Authority) -> Self {
         Self {
             annotations: Some(Annotations { signers: authority.signers.clone() }),
             uri: Some(authority.uri.clone()),
-            ..Self::bare("authority", authority.digest)
+            ..Self::bare(name, authority.digest)
         }
     }
 }
@@ -167,9 +167,14 @@ impl Predicate {
         let mut resolved_dependencies = vec![
             Resource::bare("recipe", rebuild.recipe),
             Resource::bare("lock", rebuild.lock),
-            Resource::authority(&rebuild.authority),
+            Resource::authority("authority", &rebuild.authority),
         ];
+        let covering = rebuild.lock_authorities.iter();
+        resolved_dependencies.extend(covering.map(|a| Resource::authority("lock-authority", a)));
         resolved_dependencies.extend(rebuild.sources.iter().map(Resource::material));
+        let mut byproducts = vec![Resource::bare("log", facts.log)];
+        byproducts.extend(facts.diff.map(|digest| Resource::bare("diff", digest)));
+        byproducts.extend(rebuild.links.map(|digest| Resource::bare("links", digest)));
         Self {
             build_definition: BuildDefinition {
                 build_type: REBUILD.to_owned(),
@@ -197,7 +202,7 @@ impl Predicate {
                     id: builder.builder_id(),
                     version: BuilderVersion { reattest: facts.node_version.clone() },
                 },
-                byproducts: vec![Resource::bare("log", facts.log)],
+                byproducts,
                 metadata: Metadata {
                     finished_on: facts.finished,
                     invocation_id: facts.invocation.clone(),
@@ -235,9 +240,15 @@ impl Predicate {
             source: external.source,
             recipe: external.recipe,
             lock: only(&dependencies, "lock")?.digest.sha256,
+            lock_authorities: dependencies
+                .iter()
+                .filter(|resource| resource.name == "lock-authority")
+                .map(authority)
+                .collect::<Result<_, _>>()?,
             artifacts: external.artifacts.into_iter().map(ArtifactOutcome::from).collect(),
             authority: authority(only(&dependencies, "authority")?)?,
             sources: dependencies.iter().filter_map(source).collect::<Result<_, _>>()?,
+            links: at_most_one(&byproducts, "links")?,
             facts: BuildFacts {
                 command: internal.command,
                 environment: internal.environment,
@@ -252,6 +263,7 @@ impl Predicate {
                 finished: metadata.finished_on,
                 invocation: metadata.invocation_id,
                 log: only(&byproducts, "log")?.digest.sha256,
+                diff: at_most_one(&byproducts, "diff")?,
                 normalizers: internal.normalizers,
             },
         })
@@ -266,6 +278,14 @@ fn only<'a>(resources: &'a [Resource], name: &str) -> Result<&'a Resource, Claim
     }
 }
 
+fn at_most_one(resources: &[Resource], name: &str) -> Result<Option<Digest>, ClaimError> {
+    if resources.iter().any(|resource| resource.name == name) {
+        only(resources, name).map(|resource| Some(resource.digest.sha256))
+    } else {
+        Ok(None)
+    }
+}
+
 fn authority(resource: &Resource) -> Result<Authority, ClaimError> {
     match (&resource.uri, &resource.annotations) {
         (Some(uri), Some(annotations)) => Ok(Authority {
@@ -273,7 +293,7 @@ fn authority(resource: &Resource) -> Result<Authority, ClaimError> {
             digest: resource.digest.sha256,
             signers: annotations.signers.clone(),
         }),
-        _ => Err(ClaimError::Dependency { name: "authority".to_owned() }),
+        _ => Err(ClaimError::Dependency { name: resource.name.clone() }),
     }
 }
 

@@ -1,0 +1,265 @@
+//! The verification of one bundle: what is known while its lines are checked (step 9).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Completeness, Evidence, Logged, Position, Refused, Under};
+use crate::artifact::NetworkId;
+use crate::blame::Blame;
+use crate::bundle::{Bundle, LoggedAt};
+use crate::digest::Digest;
+use crate::envelope::{Authentic, Envelope};
+use crate::key::PublicKey;
+use crate::log::{
+    Checkpoint, Origin, SignedCheckpoint, VerifiedCheckpoint, inclusion_root, leaf_hash,
+};
+use crate::statement::{Certified, Claim, OperatorWord, Rebuild, Retraction, Revoked};
+
+/// Why something is refused, and whose fault that is.
+type Why = (Blame, String);
+
+pub(super) struct Desk<'a> {
+    network: &'a NetworkId,
+    certificates: BTreeMap<Digest, Certified>,
+    revocations: BTreeMap<Digest, Revoked>,
+    keys: BTreeMap<Digest, PublicKey>,
+    by_fingerprint: BTreeMap<String, PublicKey>,
+    notes: BTreeMap<PublicKey, BTreeMap<Vec<u8>, VerifiedCheckpoint>>,
+    /// By log and size, then root: whether the log's key signed that head.
+    heads: BTreeMap<(Origin, u64), BTreeMap<Digest, bool>>,
+    rebuilds: Vec<Logged<Rebuild>>,
+    retractions: Vec<Logged<Retraction>>,
+    forked: BTreeSet<PublicKey>,
+    refused: BTreeSet<Refused>,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(network: &'a NetworkId) -> Self {
+        Self {
+            network,
+            certificates: BTreeMap::new(),
+            revocations: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            by_fingerprint: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            rebuilds: Vec::new(),
+            retractions: Vec::new(),
+            forked: BTreeSet::new(),
+            refused: BTreeSet::new(),
+        }
+    }
+
+    /// The steps, in the only order in which each finds what it needs.
+    pub(super) fn clear(mut self, bundle: &Bundle, completeness: Completeness) -> Evidence {
+        for line in &bundle.ignored {
+            self.refuse(format!("line {} of the bundle", line.line), (Blame::Carrier, line.why.clone()));
+        }
+        self.operators_words(&bundle.certificates);
+        self.heads(&bundle.checkpoints);
+        self.find_two_heads();
+        self.statements(&bundle.envelopes, &bundle.proofs);
+        self.rebuilds.sort_by_key(|logged| (logged.key(), logged.position, logged.digest()));
+        self.retractions.sort_by_key(|logged| (logged.key(), logged.position, logged.digest()));
+        self.find_two_histories();
+        Evidence {
+            network: self.network.clone(),
+            completeness,
+            certificates: self.certificates.into_values().collect(),
+            revocations: self.revocations.into_values().collect(),
+            heads: self.notes.into_iter().map(|(key, notes)| (key, notes.into_values().collect())).collect(),
+            rebuilds: self.rebuilds,
+            retractions: self.retractions,
+            forked: self.forked,
+            refused: self.refused.into_iter().collect(),
+        }
+    }
+
+    fn refuse(&mut self, what: String, (whose, why): Why) {
+        self.refused.insert(Refused { what, why, whose });
+    }
+
+    fn operators_words(&mut self, envelopes: &[Envelope]) {
+        for envelope in envelopes {
+            let word = match OperatorWord::verify(envelope) {
+                Ok(word) => word,
+                Err(why) => {
+                    let what = format!("operator's statement sha256:{}", envelope.digest());
+                    self.refuse(what, (why.whose(), why.to_string()));
+                    continue;
+                }
+            };
+            if let Some(certified) = word.certified() {
+                self.learn(certified.certificate().rebuilder);
+                self.certificates.insert(certified.envelope(), certified);
+            }
+            if let Some(revoked) = word.revoked() {
+                self.learn(revoked.revocation().rebuilder);
+                for head in &revoked.revocation().last_good {
+                    self.head_known(head, false);
+                }
+                self.revocations.insert(revoked.envelope(), revoked);
+            }
+        }
+    }
+
+    fn learn(&mut self, key: PublicKey) {
+        self.keys.insert(key.digest(), key);
+        self.by_fingerprint.insert(key.fingerprint(), key);
+    }
+
+    fn head_known(&mut self, head: &Checkpoint, signed: bool) {
+        let place = (head.origin.clone(), head.size);
+        *self.heads.entry(place).or_default().entry(head.root).or_default() |= signed;
+    }
+
+    fn heads(&mut self, signed: &[SignedCheckpoint]) {
+        for head in signed {
+            match self.head(head) {
+                Ok(verified) => {
+                    self.head_known(verified.checkpoint(), true);
+                    let notes = self.notes.entry(verified.key()).or_default();
+                    notes.insert(head.as_bytes().to_vec(), verified);
+                }
+                Err(why) => {
+                    let claimed = head.unverified();
+                    self.refuse(format!("head {} of {}", claimed.size, claimed.origin), why);
+                }
+            }
+        }
+    }
+
+    fn head(&self, head: &SignedCheckpoint) -> Result<VerifiedCheckpoint, Why> {
+        let origin = &head.unverified().origin;
+        if origin.network() != self.network {
+            let why = format!("it is of another network than {}", self.network);
+            return Err((Blame::Carrier, why));
+        }
+        let key = self.keys.get(&origin.key_digest()).ok_or_else(no_certificate)?;
+        head.verify(key).map_err(|error| (Blame::Carrier, error.to_string()))
+    }
+
+    /// One log and size with two roots that its key signed.
+    fn find_two_heads(&mut self) {
+        for ((origin, _), roots) in &self.heads {
+            if roots.values().filter(|signed| **signed).count() > 1 {
+                self.forked.extend(self.keys.get(&origin.key_digest()));
+            }
+        }
+    }
+
+    fn statements(&mut self, envelopes: &[Envelope], proofs: &[LoggedAt]) {
+        let mut places: BTreeMap<Digest, Vec<&LoggedAt>> = BTreeMap::new();
+        for at in proofs {
+            places.entry(at.envelope).or_default().push(at);
+        }
+        let envelopes: BTreeMap<Digest, &Envelope> =
+            envelopes.iter().map(|envelope| (envelope.digest(), envelope)).collect();
+        for (digest, envelope) in envelopes {
+            let places = places.get(&digest).map_or(&[][..], Vec::as_slice);
+            if let Err(why) = self.statement(envelope, places) {
+                self.refuse(format!("attestation sha256:{digest}"), why);
+            }
+        }
+    }
+
+    /// A well-formed statement that is neither rebuild nor retraction says nothing here.
+    fn statement(&mut self, envelope: &Envelope, places: &[&LoggedAt]) -> Result<(), Why> {
+        let key = *self.by_fingerprint.get(envelope.keyid()).ok_or_else(no_certificate)?;
+        let authentic =
+            envelope.verify(&key).map_err(|error| (error.whose(), error.to_string()))?;
+        let claim = authentic.claim().map_err(|error| (error.whose(), error.to_string()))?;
+        match claim {
+            Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild) => {
+                self.of_this_network(&rebuild.network)?;
+                let logged = self.logged(&authentic, &rebuild, places)?;
+                self.rebuilds.extend(logged);
+            }
+            Claim::Retraction(retraction) => {
+                self.of_this_network(&retraction.network)?;
+                let logged = self.logged(&authentic, &retraction, places)?;
+                self.retractions.extend(logged);
+            }
+            Claim::Announcement(_)
+            | Claim::Certificate(_)
+            | Claim::Revocation(_)
+            | Claim::Rotation(_)
+            | Claim::Unknown { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn of_this_network(&self, found: &NetworkId) -> Result<(), Why> {
+        if found == self.network {
+            return Ok(());
+        }
+        Err((Blame::Carrier, format!("it is of network {found}, not {}", self.network)))
+    }
+
+    /// One for each place that a proof leads to; without any, the last thing that was wrong.
+    fn logged<T: Clone>(
+        &self,
+        authentic: &Authentic,
+        claim: &T,
+        places: &[&LoggedAt],
+    ) -> Result<Vec<Logged<T>>, Why> {
+        let leaf = leaf_hash(authentic.envelope().as_bytes());
+        let mut found: BTreeMap<Position, BTreeSet<Under>> = BTreeMap::new();
+        let mut wrong = "no proof here places it in its key's log".to_owned();
+        for at in places {
+            match self.under(leaf, authentic.key(), at) {
+                Ok(under) => {
+                    let position = Position { year: at.origin.year(), index: at.proof.index };
+                    found.entry(position).or_default().insert(under);
+                }
+                Err(why) => wrong = why,
+            }
+        }
+        if found.is_empty() {
+            return Err((Blame::Carrier, wrong));
+        }
+        let logged = |(position, under)| Logged {
+            authentic: authentic.clone(),
+            claim: claim.clone(),
+            position,
+            under,
+        };
+        Ok(found.into_iter().map(logged).collect())
+    }
+
+    fn under(&self, leaf: Digest, key: PublicKey, at: &LoggedAt) -> Result<Under, String> {
+        if at.origin.key_digest() != key.digest() {
+            return Err("its proof is of another key's log".to_owned());
+        }
+        let roots = self.heads.get(&(at.origin.clone(), at.size)).ok_or_else(|| {
+            format!("no verified head of size {} of {} is here", at.size, at.origin)
+        })?;
+        let root = inclusion_root(leaf, &at.proof, at.size).map_err(|error| error.to_string())?;
+        let signed = *roots.get(&root).ok_or_else(|| {
+            format!("its proof leads to root {root}, which is no head of {} here", at.origin)
+        })?;
+        let head = Checkpoint { origin: at.origin.clone(), size: at.size, root };
+        Ok(Under { head, signed })
+    }
+
+    /// Two statements at one place of one log under heads that its key signed: two histories,
+    /// even where no two heads of one size are at hand.
+    fn find_two_histories(&mut self) {
+        let mut first: BTreeMap<(PublicKey, Position), Digest> = BTreeMap::new();
+        let rebuilds = self.rebuilds.iter().map(place);
+        let retractions = self.retractions.iter().map(place);
+        for (key, position, digest, signed) in rebuilds.chain(retractions) {
+            if signed && *first.entry((key, position)).or_insert(digest) != digest {
+                self.forked.insert(key);
+            }
+        }
+    }
+}
+
+fn place<T>(logged: &Logged<T>) -> (PublicKey, Position, Digest, bool) {
+    let signed = logged.under.iter().any(|under| under.signed);
+    (logged.key(), logged.position, logged.digest(), signed)
+}
+
+fn no_certificate() -> Why {
+    (Blame::Reader, "no certificate here names its key".to_owned())
+}
