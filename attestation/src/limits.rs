@@ -83,3 +83,9 @@ pub const POLICY_LIST_MAX: usize = 256;
 
 /// Reasons of one verdict: a reader acts on the first few; the rest is counted in the last.
 pub const REASONS_MAX: usize = 64;
+
+/// Bytes of a witness's name: names are URLs without a scheme, and stand in every line.
+pub const WITNESS_NAME_MAX: usize = 256;
+
+/// Bytes of a tlog-proof: a checkpoint, and [`PROOF_HASHES_MAX`] lines of 45 with a short head.
+pub const TLOG_PROOF_MAX: usize = CHECKPOINT_MAX + 4 * 1_024;
