@@ -93,3 +93,8 @@ pub const GROUP_DEPTH_MAX: usize = 8;
 /// Seconds by which another machine's clock may run ahead of this one: beyond that, a statement
 /// is dated in the future and supports nothing yet.
 pub const CLOCK_AHEAD_MAX: i64 = 600;
+/// Bytes of a witness's name: names are URLs without a scheme, and stand in every line.
+pub const WITNESS_NAME_MAX: usize = 256;
+
+/// Bytes of a tlog-proof: a checkpoint, and [`PROOF_HASHES_MAX`] lines of 45 with a short head.
+pub const TLOG_PROOF_MAX: usize = CHECKPOINT_MAX + 4 * 1_024;

@@ -7,14 +7,13 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::cosignature::WitnessKeyError;
+use super::note::{self, NoteSignature};
 use crate::artifact::NetworkId;
 use crate::digest::Digest;
 use crate::key::{KeyError, PublicKey, Sign, SignError};
 use crate::limits::{CHECKPOINT_MAX, CHECKPOINT_SIGNATURES_MAX, LOG_SIZE_MAX};
 use crate::quoted::quoted;
-
-/// C2SP signed-note's signature type of plain Ed25519.
-const NOTE_ED25519: u8 = 1;
 
 /// A head that could not be signed, read or verified.
 #[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
@@ -61,6 +60,35 @@ pub enum CheckpointError {
     /// The key's back-end did not sign.
     #[error(transparent)]
     Unsigned(#[from] SignError),
+    /// The witness cannot be named in a line.
+    #[error(transparent)]
+    Witness(#[from] WitnessKeyError),
+    /// A witness has a line on this copy already.
+    #[error(
+        "found a line of witness {witness} already, needed none; sign the log's own copy for a newer time"
+    )]
+    CosignedAlready {
+        /// The witness's name.
+        witness: String,
+    },
+    /// A line with a witness's name and key id is not its cosignature of this head.
+    #[error(
+        "found a line of witness {witness} that does not hold: {why}; get the head again from another source"
+    )]
+    Cosignature {
+        /// The witness's name.
+        witness: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Two signed notes around different texts.
+    #[error("found {found}, needed another copy of {expected}; two roots of one size are a fork")]
+    OtherHead {
+        /// Origin, size and root of the one.
+        found: String,
+        /// Origin, size and root of the other.
+        expected: String,
+    },
 }
 
 /// The name of one log: `reattest/<network>/<SHA-256 of the key>/<year>`. A key begins a new log
@@ -93,6 +121,13 @@ impl Origin {
     /// The year: a key's logs follow one another in this order.
     pub fn year(&self) -> i16 {
         self.year
+    }
+
+    /// The log's own key as other tools are told it (C2SP signed-note's verifier key): this origin,
+    /// key id, and base64 of 0x01 and the 32 raw bytes, with a plus between.
+    pub fn vkey(&self, key: &PublicKey) -> Result<String, CheckpointError> {
+        owned_by(self, key)?;
+        Ok(note::vkey(&self.to_string(), note::ED25519, key))
     }
 }
 
@@ -163,10 +198,8 @@ impl Checkpoint {
         let signature = key.sign(text.as_bytes())?;
         public.verify(text.as_bytes(), &signature)?;
         let name = self.origin.to_string();
-        let mut blob = key_hash(&name, &public).to_vec();
-        blob.extend_from_slice(&signature);
-        let line = BASE64_STANDARD.encode(blob);
-        SignedCheckpoint::parse(format!("{text}\n\u{2014} {name} {line}\n").as_bytes())
+        let id = note::key_id(&name, note::ED25519, &public);
+        SignedCheckpoint::compose(self, &[NoteSignature::new(&name, id, &signature)])
     }
 
     fn parse(text: &str) -> Result<Self, CheckpointError> {
@@ -194,16 +227,6 @@ impl Checkpoint {
     }
 }
 
-/// C2SP signed-note's key id: the first four bytes of SHA-256 over name, newline, type and key.
-fn key_hash(name: &str, key: &PublicKey) -> [u8; 4] {
-    let mut bytes = name.as_bytes().to_vec();
-    bytes.extend_from_slice(b"\n");
-    bytes.push(NOTE_ED25519);
-    bytes.extend_from_slice(&key.to_bytes());
-    let digest = Digest::of(&bytes);
-    digest.as_bytes().first_chunk().copied().unwrap_or_default()
-}
-
 fn owned_by(origin: &Origin, key: &PublicKey) -> Result<(), CheckpointError> {
     if origin.key_digest() == key.digest() {
         Ok(())
@@ -216,15 +239,9 @@ fn owned_by(origin: &Origin, key: &PublicKey) -> Result<(), CheckpointError> {
 /// A checkpoint with its signatures, none of them checked yet.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub struct SignedCheckpoint {
-    bytes: Vec<u8>,
+    note: String,
     checkpoint: Checkpoint,
     signatures: Vec<NoteSignature>,
-}
-
-#[derive(Clone, Eq, PartialEq, Debug)]
-struct NoteSignature {
-    name: String,
-    blob: Vec<u8>,
 }
 
 impl SignedCheckpoint {
@@ -241,18 +258,38 @@ impl SignedCheckpoint {
         let (text, lines) =
             note.split_once("\n\n").ok_or(malformed("it has no empty line before signatures"))?;
         let lines = lines.strip_suffix('\n').ok_or(malformed("it does not end in a newline"))?;
-        let signatures: Vec<_> = lines.split('\n').map(note_signature).collect::<Result<_, _>>()?;
+        let signatures: Vec<_> =
+            lines.split('\n').map(NoteSignature::parse).collect::<Result<_, _>>()?;
         if signatures.len() > CHECKPOINT_SIGNATURES_MAX {
             let (found, limit) = (signatures.len(), CHECKPOINT_SIGNATURES_MAX);
             return Err(CheckpointError::TooLong { found, limit });
         }
         let checkpoint = Checkpoint::parse(&format!("{text}\n"))?;
-        Ok(Self { bytes: bytes.to_vec(), checkpoint, signatures })
+        Ok(Self { note: note.to_owned(), checkpoint, signatures })
+    }
+
+    /// The note of a head under these lines, within the bounds of every note.
+    pub(super) fn compose(
+        checkpoint: &Checkpoint,
+        lines: &[NoteSignature],
+    ) -> Result<Self, CheckpointError> {
+        let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+        Self::parse(format!("{}\n{}\n", checkpoint.text(), lines.join("\n")).as_bytes())
     }
 
     /// The note's bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.note.as_bytes()
+    }
+
+    /// The note's text: checkpoint, empty line, signature lines.
+    pub fn as_str(&self) -> &str {
+        &self.note
+    }
+
+    /// The lines below the text, in their order.
+    pub(super) fn signatures(&self) -> &[NoteSignature] {
+        &self.signatures
     }
 
     /// What the note says, before its signature was checked: for finding the key.
@@ -264,13 +301,9 @@ impl SignedCheckpoint {
     pub fn verify(&self, key: &PublicKey) -> Result<VerifiedCheckpoint, CheckpointError> {
         owned_by(&self.checkpoint.origin, key)?;
         let name = self.checkpoint.origin.to_string();
-        let hash = key_hash(&name, key);
-        let own: Vec<_> = self
-            .signatures
-            .iter()
-            .filter(|line| line.name == name)
-            .filter_map(|line| line.blob.strip_prefix(hash.as_slice()))
-            .collect();
+        let id = note::key_id(&name, note::ED25519, key);
+        let own: Vec<_> =
+            self.signatures.iter().filter_map(|line| line.payload(&name, id)).collect();
         let [signature] = own.as_slice() else {
             return Err(CheckpointError::Signatures { found: own.len() });
         };
@@ -278,20 +311,6 @@ impl SignedCheckpoint {
             .map_err(|_| CheckpointError::Malformed { why: "its signature has not 64 bytes" })?;
         key.verify(self.checkpoint.text().as_bytes(), signature)?;
         Ok(VerifiedCheckpoint { signed: self.clone(), key: *key })
-    }
-}
-
-fn note_signature(line: &str) -> Result<NoteSignature, CheckpointError> {
-    let malformed =
-        CheckpointError::Malformed { why: "a signature line is not \"\u{2014} NAME BASE64\"" };
-    let parts = line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' '));
-    let Some((name, blob)) = parts.filter(|(name, _)| !name.is_empty() && !name.contains('+'))
-    else {
-        return Err(malformed);
-    };
-    match BASE64_STANDARD.decode(blob) {
-        Ok(blob) if blob.len() > 4 => Ok(NoteSignature { name: name.to_owned(), blob }),
-        _ => Err(malformed),
     }
 }
 
@@ -381,6 +400,7 @@ mod tests {
             text.replace("/2026\n", "/26\n"),
             text.replace('\n', "\r\n"),
             text.replace('\u{2014}', "-"),
+            text.replace("\u{2014} reattest", "\u{2014} two\u{2003}words"),
             format!("{text}\n"),
             format!("{text}{}", "\u{2014} w AAAAAAAA\n".repeat(64)),
             format!("{text}{}", "x".repeat(17_000)),

@@ -3,10 +3,14 @@
 pub mod tree;
 pub mod proof;
 pub mod stored;
+mod note;
 pub mod checkpoint;
+pub mod cosignature;
+pub mod tlog_proof;
 pub mod tiles;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Origin, SignedCheckpoint, VerifiedCheckpoint};
+pub use cosignature::{WitnessKey, WitnessKeyError};
 pub use proof::{
     ConsistencyProof, InclusionProof, ProofError, inclusion_root, prove_consistency, prove_inclusion,
     verify_consistency, verify_inclusion,
@@ -14,4 +18,5 @@ pub use proof::{
 pub use stored::{
     StoredHashes, stored_consistency, stored_frontier, stored_inclusion, stored_root,
 };
+pub use tlog_proof::{TlogProof, TlogProofError};
 pub use tree::{Frontier, leaf_hash};
