@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reattest_attestation::verdict::{Conclusion, Question, Verdict};
 use reattest_attestation::{
-    Bundle, Certificate, Completeness, Envelope, Evidence, Policy, Sign as _, conclude,
+    Bundle, Certificate, Completeness, Envelope, Evidence, HashedFile, Policy, Sign as _, conclude,
 };
 
 use crate::worlds::{ARCHIVE, NOW, P, at, file, network, operator, rebuilder, world};
@@ -186,11 +186,8 @@ fn evidence(bundle: &Bundle) -> Evidence {
 
 fn judge(rule: &Rule, evidence: &Evidence, asked: &str) -> Verdict {
     let (letter, purl) = asked.split_at(1);
-    let question = Question {
-        name: "netbase_6.5_all.deb".to_owned(),
-        sha256: file(letter.parse().unwrap()),
-        purl: (!purl.is_empty()).then(|| P.parse().unwrap()),
-    };
+    let file = HashedFile::elsewhere("netbase_6.5_all.deb", file(letter.parse().unwrap()));
+    let question = Question::about(file, (!purl.is_empty()).then(|| P.parse().unwrap()));
     conclude(&rule.policy, evidence, &question, at(NOW))
 }
 

@@ -229,8 +229,8 @@ fn bundle(how: &str, bytes: &[u8], whole: &Evidence) -> bool {
         return false;
     };
     let evidence = Evidence::verify(&bundle, &network(), Completeness::Complete);
-    let logged = evidence.logged();
-    assert!(logged.iter().all(|one| whole.logged().contains(one)), "{how}: a statement not made");
+    let logged = evidence.rebuilds();
+    assert!(logged.iter().all(|one| whole.rebuilds().contains(one)), "{how}: a statement not made");
     let mut certified = evidence.certificates().iter();
     assert!(certified.all(|one| whole.certificates().contains(one)), "{how}: a key not certified");
     assert!(evidence.forked().is_empty(), "{how}: a fork that nobody signed");
@@ -241,7 +241,7 @@ fn whole(originals: &[Original]) -> Evidence {
     let (_, bytes) = originals.iter().find(|(name, _)| kind(name) == "jsonl").unwrap();
     let bundle = Bundle::parse(bytes).unwrap();
     let evidence = Evidence::verify(&bundle, &network(), Completeness::Complete);
-    assert_eq!((evidence.logged().len(), evidence.certificates().len()), (3, 3));
+    assert_eq!((evidence.rebuilds().len(), evidence.certificates().len()), (3, 3));
     evidence
 }
 
@@ -294,7 +294,7 @@ fn no_byte_behind_the_base64_can_be_changed() {
 fn no_changed_proof_places_a_statement() {
     let whole = world("a1+F a1-F a1+G");
     let logged = |bundle: &Bundle| {
-        Evidence::verify(bundle, &network(), Completeness::Complete).logged().len()
+        Evidence::verify(bundle, &network(), Completeness::Complete).rebuilds().len()
     };
     assert_eq!(logged(&whole), 3);
     let mut tried = 0;

@@ -10,7 +10,7 @@
 
 use proptest::prelude::*;
 use reattest_attestation::verdict::{Conclusion, Question, Verdict};
-use reattest_attestation::{Completeness, Evidence, bundle::Bundle, conclude};
+use reattest_attestation::{Completeness, Evidence, HashedFile, bundle::Bundle, conclude};
 
 use crate::worlds::{NOW, P, Q, at, file, network, policy, world};
 
@@ -23,7 +23,8 @@ fn question(short: &str) -> Question {
         _ => None,
     };
     let name = rest.trim().strip_prefix("named ").unwrap_or("netbase_6.5_all.deb").to_owned();
-    Question { name, sha256: file(letter.parse().unwrap()), purl }
+    let file = HashedFile::elsewhere(&name, file(letter.parse().unwrap()));
+    Question::about(file, purl)
 }
 
 fn judge(policy_short: &str, bundle: &Bundle, asked: &str) -> Verdict {
@@ -153,7 +154,7 @@ fn evidence_of_another_network_counts_for_nothing() {
     let elsewhere = "elsewhere".parse().unwrap();
     let bundle = world("a1+F b1+F c1+F");
     let evidence = Evidence::verify(&bundle, &elsewhere, Completeness::Complete);
-    assert!(evidence.logged().is_empty());
+    assert!(evidence.rebuilds().is_empty());
     let verdict = conclude(&policy("2/3"), &evidence, &question("F as P"), at(NOW));
     assert_eq!(verdict.verdict, Conclusion::Inconclusive);
 }

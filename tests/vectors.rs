@@ -19,8 +19,8 @@ use reattest_attestation::log::{Checkpoint, Origin, SignedCheckpoint};
 use reattest_attestation::statement::{Normalizer, Rebuild};
 use reattest_attestation::verdict::{Question, Verdict};
 use reattest_attestation::{
-    Announcement, Certificate, Claim, Completeness, Digest, Envelope, Evidence, Policy, PublicKey,
-    SecretKey, Sign, canonical, conclude,
+    Announcement, Certificate, Claim, Completeness, Digest, Envelope, Evidence, HashedFile, Policy,
+    PublicKey, SecretKey, Sign, canonical, conclude,
 };
 use serde_json::{Value, json};
 
@@ -123,7 +123,7 @@ fn policy_text() -> String {
 fn verdict() -> Vec<u8> {
     let evidence = Evidence::verify(&bundle(), &network(), Completeness::Excerpt);
     let purl = Some(P.parse().unwrap());
-    let question = Question { name: "netbase_6.5_all.deb".to_owned(), sha256: file('F'), purl };
+    let question = Question::about(HashedFile::elsewhere("netbase_6.5_all.deb", file('F')), purl);
     let policy = Policy::parse(&policy_text()).unwrap();
     let mut bytes =
         serde_json::to_vec_pretty(&conclude(&policy, &evidence, &question, at(NOW))).unwrap();

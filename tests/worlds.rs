@@ -110,6 +110,7 @@ pub(crate) fn rebuild(artifact: ArtifactOutcome) -> Rebuild {
         source: "pkg:deb/debian/netbase@6.5?arch=source&distro=trixie".parse().unwrap(),
         recipe: Digest::of(b"recipe"),
         lock: Digest::of(b"lock"),
+        lock_authorities: Vec::new(),
         artifacts: vec![artifact],
         authority: Authority {
             uri: "dists/trixie/InRelease".to_owned(),
@@ -117,6 +118,7 @@ pub(crate) fn rebuild(artifact: ArtifactOutcome) -> Rebuild {
             signers: vec![format!("openpgp:{ARCHIVE}")],
         },
         sources: vec![material("netbase_6.5.dsc"), material("netbase_6.5.tar.xz")],
+        links: None,
         facts: BuildFacts {
             command: ["dpkg-buildpackage", "-us", "-uc", "-b", "--build=binary"]
                 .map(str::to_owned)
@@ -141,6 +143,7 @@ pub(crate) fn rebuild(artifact: ArtifactOutcome) -> Rebuild {
             finished: at(NOW - DAY + 17),
             invocation: "01976f2e-7b40-7cc2-8f6e-2b7f3a1d9c55".to_owned(),
             log: Digest::of(b"log"),
+            diff: None,
             normalizers: Vec::new(),
         },
     }

@@ -4,9 +4,9 @@
 //! fields, each made only by the step before:
 //!
 //! ```text
-//! bytes -> Envelope -> Authentic -> Logged -> Counted -> Verdict
-//!          one         signature    in the    policy     quorum
-//!          spelling    holds        key's log names it   formula
+//! 1 authentic       bytes -> Envelope -> Authentic -> Logged      spelling, signature, key's log
+//! 2 this artifact   bytes -> HashedFile -> Question; Evidence -> Relevant
+//! 3 all rules       Relevant -> Counted -> Voice -> Tally -> Verdict
 //! ```
 //!
 //! Nothing here turns an error into a verdict: what does not verify is listed and not counted.
@@ -26,9 +26,14 @@ pub mod log;
 pub mod bundle;
 pub mod evidence;
 pub mod policy;
+pub mod file;
+pub mod verdict;
+mod relevant;
+mod standing;
+mod grounds;
+mod count;
 mod voice;
 mod tally;
-pub mod verdict;
 mod rules;
 pub mod quorum;
 
@@ -37,10 +42,11 @@ pub use bundle::{Bundle, LoggedAt};
 pub use digest::{Digest, Digester};
 pub use envelope::{Authentic, Envelope};
 pub use evidence::{Completeness, Evidence};
+pub use file::HashedFile;
 pub use key::{PublicKey, SecretKey, Sign};
 pub use outcome::{ArtifactOutcome, Outcome};
 pub use policy::Policy;
-pub use quorum::conclude;
+pub use quorum::{conclude, conclude_showing};
 pub use statement::{
     Announcement, Authority, BuildFacts, Certificate, Certified, Claim, Material, OperatorWord,
     Rebuild, Retraction, Revocation, Rotation,

@@ -1,22 +1,27 @@
 //! The verdict: policy, evidence and time to an answer, as design fixes it, and nothing else (step 9).
 //!
 //! A pure function: the same arguments give the same verdict, in whatever order the evidence was
-//! carried. Whoever is not in the policy's quorum cannot change a byte of it.
+//! carried. Whoever is not in the policy's quorum cannot change a byte of it. The third step of
+//! verification: all rules.
 
 use std::collections::BTreeSet;
 
 use crate::artifact::Purl;
+use crate::count::{Court, count};
 use crate::digest::Digest;
 use crate::evidence::Evidence;
+use crate::key::PublicKey;
 use crate::limits::REASONS_MAX;
 use crate::policy::Policy;
-use crate::rules::{expired, met, nobody, rejections, unmet};
+use crate::relevant::{About, Relevant};
+use crate::rules::{expired, met, needed, nobody, rejections, unmet};
+use crate::standing::Standing;
 use crate::tally::Tally;
 use crate::time::Timestamp;
 use crate::verdict::{
     ArtifactAsked, Conclusion, PolicyApplied, Question, QuorumCount, Reason, Verdict, Vote,
 };
-use crate::voice::{count, keys_of, voices};
+use crate::voice::{keys_of, voices};
 
 /// Concludes whether the file of `question` may be used at `now`.
 ///
@@ -28,8 +33,19 @@ pub fn conclude(
     question: &Question,
     now: Timestamp,
 ) -> Verdict {
+    conclude_showing(policy, evidence, question, now).0
+}
+
+/// The same, with the digests of all envelopes that the verdict rests on: the newest counting
+/// statements of voting operators, and their operators' words on the keys.
+pub fn conclude_showing(
+    policy: &Policy,
+    evidence: &Evidence,
+    question: &Question,
+    now: Timestamp,
+) -> (Verdict, BTreeSet<Digest>) {
     let finding = match &question.purl {
-        Some(purl) => Finding::of(policy, evidence, question, purl, now),
+        Some(purl) => Finding::of(policy, Relevant::of(evidence, question, purl), now),
         None => without_purl(policy, evidence, question, now),
     };
     finding.into_verdict(policy, evidence, question)
@@ -42,22 +58,16 @@ struct Finding {
     have: usize,
     votes: Vec<Vote>,
     reasons: Vec<Reason>,
+    rests_on: BTreeSet<Digest>,
 }
 
 impl Finding {
-    fn of(
-        policy: &Policy,
-        evidence: &Evidence,
-        question: &Question,
-        purl: &Purl,
-        now: Timestamp,
-    ) -> Self {
-        let mut voices = voices(policy, evidence, purl, now);
-        let tally = Tally::of(policy, &voices, question.sha256);
-        let have = tally.have(question.sha256);
-        let mut reasons = rejections(policy, &tally, question, purl);
+    fn of(policy: &Policy, relevant: Relevant<'_>, now: Timestamp) -> Self {
+        let mut voices = voices(&Court::new(policy, relevant, now));
+        let tally = Tally::of(policy, &voices, relevant.file());
+        let mut reasons = rejections(policy, &tally, relevant);
         let rejected = !reasons.is_empty();
-        reasons.extend(unmet(policy, &tally, question, purl, rejected));
+        reasons.extend(unmet(policy, &tally, relevant, rejected));
         reasons.extend(expired(policy, now));
         let conclusion = match (reasons.is_empty(), rejected) {
             (true, _) => Conclusion::Accepted,
@@ -65,39 +75,48 @@ impl Finding {
             (false, false) => Conclusion::Inconclusive,
         };
         if conclusion == Conclusion::Accepted {
-            reasons.push(met(policy, have, purl));
+            reasons.push(met(policy, &tally, relevant.purl()));
         } else {
             reasons.extend(voices.iter_mut().flat_map(|voice| voice.passed_over.drain(..)));
         }
+        let have = policy.formula().have(&tally.supporters());
+        let rests_on = voices.iter().flat_map(|voice| voice.rests_on.iter().copied()).collect();
         let votes = voices.into_iter().flat_map(|voice| voice.votes).collect();
-        Self { purl: Some(purl.clone()), conclusion, have, votes, reasons }
+        Self { purl: Some(relevant.purl().clone()), conclusion, have, votes, reasons, rests_on }
     }
 
     fn inconclusive(reasons: Vec<Reason>) -> Self {
-        let conclusion = Conclusion::Inconclusive;
-        Self { purl: None, conclusion, have: 0, votes: Vec::new(), reasons }
+        let (votes, rests_on) = (Vec::new(), BTreeSet::new());
+        Self { purl: None, conclusion: Conclusion::Inconclusive, have: 0, votes, reasons, rests_on }
     }
 
-    fn into_verdict(self, policy: &Policy, evidence: &Evidence, question: &Question) -> Verdict {
+    fn into_verdict(
+        self,
+        policy: &Policy,
+        evidence: &Evidence,
+        question: &Question,
+    ) -> (Verdict, BTreeSet<Digest>) {
         let mut reasons = Vec::new();
         for reason in self.reasons {
             if !reasons.contains(&reason) && reasons.len() < REASONS_MAX {
                 reasons.push(reason);
             }
         }
-        Verdict {
+        let formula = policy.formula();
+        let verdict = Verdict {
             artifact: ArtifactAsked {
-                name: question.name.clone(),
-                sha256: question.sha256,
+                name: question.file.name().to_owned(),
+                sha256: question.file.sha256(),
                 purl: self.purl,
             },
             verdict: self.conclusion,
             votes: self.votes,
-            quorum: QuorumCount { need: policy.need(), have: self.have, of: policy.of() },
+            quorum: QuorumCount { need: formula.need(), have: self.have, of: formula.of().len() },
             dissent: evidence.completeness(),
             reasons,
             policy: PolicyApplied { sha256: policy.digest(), mode: policy.mode() },
-        }
+        };
+        (verdict, self.rests_on)
     }
 }
 
@@ -107,9 +126,9 @@ fn without_purl(
     question: &Question,
     now: Timestamp,
 ) -> Finding {
-    let (candidates, passed_over) = candidates(policy, evidence, question.sha256, now);
-    let findings: Vec<_> =
-        candidates.iter().map(|purl| Finding::of(policy, evidence, question, purl, now)).collect();
+    let (candidates, passed_over) = candidates(policy, evidence, question, now);
+    let judge = |purl| Finding::of(policy, Relevant::of(evidence, question, purl), now);
+    let findings: Vec<_> = candidates.iter().map(judge).collect();
     let accepting = findings.iter().filter(|f| f.conclusion == Conclusion::Accepted).count();
     let several = findings.len() > 1;
     let mut chosen = findings
@@ -127,23 +146,32 @@ fn without_purl(
 fn candidates(
     policy: &Policy,
     evidence: &Evidence,
-    file: Digest,
+    question: &Question,
     now: Timestamp,
 ) -> (BTreeSet<Purl>, BTreeSet<Reason>) {
+    let file = question.file.sha256();
     let (mut purls, mut passed_over) = (BTreeSet::new(), BTreeSet::new());
     for operator in policy.voters() {
-        let keys = keys_of(evidence, operator);
-        for logged in evidence.logged().iter().filter(|logged| keys.contains(&logged.key())) {
-            for artifact in logged.rebuild().artifacts.iter().filter(|a| a.published == file) {
-                match count(policy, evidence, &artifact.purl, operator, logged, now) {
-                    Some(Ok(_)) => drop(purls.insert(artifact.purl.clone())),
-                    Some(Err(reason)) => drop(passed_over.insert(reason)),
-                    None => {}
+        for key in keys_of(evidence, operator) {
+            let standing = Standing::of(policy, evidence, operator, key, now);
+            for purl in published_as(evidence, &key, file) {
+                let court = Court::new(policy, Relevant::of(evidence, question, purl), now);
+                let about_file = |about: &About<'_>| about.artifact.published == file;
+                for about in court.relevant.claims(&key).filter(about_file) {
+                    match count(&court, operator, &standing, about) {
+                        Ok(_) => drop(purls.insert(purl.clone())),
+                        Err(reason) => drop(passed_over.insert(reason)),
+                    }
                 }
             }
         }
     }
     (purls, passed_over)
+}
+
+fn published_as<'a>(evidence: &'a Evidence, key: &PublicKey, file: Digest) -> BTreeSet<&'a Purl> {
+    let artifacts = evidence.rebuilds_of(key).iter().flat_map(|logged| &logged.claim().artifacts);
+    artifacts.filter(|artifact| artifact.published == file).map(|artifact| &artifact.purl).collect()
 }
 
 fn nothing_said(
@@ -154,8 +182,8 @@ fn nothing_said(
 ) -> Finding {
     let nothing = Reason::new(
         "identity",
-        format!("no counting statement about a published file sha256:{}", question.sha256),
-        format!("{} of {} operators behind this file", policy.need(), policy.of()),
+        format!("no counting statement about a published file sha256:{}", question.file.sha256()),
+        format!("{} behind this file", needed(policy)),
         "say what the file is meant to be with --as PURL; check that it was downloaded whole",
     );
     let mut reasons = vec![if policy.of() == 0 { nobody() } else { nothing }];
@@ -163,7 +191,6 @@ fn nothing_said(
     reasons.extend(passed_over);
     Finding::inconclusive(reasons)
 }
-
 fn ambiguous(candidates: &BTreeSet<Purl>) -> Finding {
     let names: Vec<_> = candidates.iter().take(8).map(Purl::as_str).collect();
     Finding::inconclusive(vec![Reason::new(
@@ -179,7 +206,7 @@ fn named_so(mut finding: Finding, question: &Question) -> Finding {
     let Some(purl) = finding.purl.clone() else {
         return finding;
     };
-    if purl.allows_file_name(&question.name) {
+    if purl.allows_file_name(question.file.name()) {
         return finding;
     }
     if finding.conclusion == Conclusion::Accepted {
@@ -190,7 +217,7 @@ fn named_so(mut finding: Finding, question: &Question) -> Finding {
         0,
         Reason::new(
             "file-name",
-            format!("a file named {:?} whose bytes are {purl}", question.name),
+            format!("a file named {:?} whose bytes are {purl}", question.file.name()),
             format!("the name {}", purl.file_name().unwrap_or_default()),
             "say what the file is meant to be with --as PURL, or give it its own name back",
         ),

@@ -1,55 +1,104 @@
 //! What the operators' voices add up to for one file (step 9).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Digest;
-use crate::policy::Policy;
+use crate::policy::{Policy, Voter};
 use crate::voice::{Stance, Subject, Voice};
 
 /// The operators by what they mean for one file.
-pub(crate) struct Tally {
+pub(crate) struct Tally<'a> {
+    policy: &'a Policy,
+    file: Digest,
     /// Supporters by subject, for this file and others of the purl.
-    support: BTreeMap<Subject, usize>,
+    support: BTreeMap<Subject, BTreeSet<Voter>>,
     /// Names of the operators that dissent.
     pub(crate) dissent: Vec<String>,
     /// Operators that may still support anything.
-    pub(crate) silent: usize,
+    pub(crate) silent: BTreeSet<Voter>,
+    /// Names of the operators whose logs no witness saw lately.
+    pub(crate) unheard: Vec<String>,
 }
 
-impl Tally {
-    pub(crate) fn of(policy: &Policy, voices: &[Voice], file: Digest) -> Self {
-        let mut tally = Self { support: BTreeMap::new(), dissent: Vec::new(), silent: 0 };
-        for (operator, voice) in policy.voters().zip(voices) {
+impl<'a> Tally<'a> {
+    pub(crate) fn of(policy: &'a Policy, voices: &[Voice], file: Digest) -> Self {
+        let mut tally = Self {
+            policy,
+            file,
+            support: BTreeMap::new(),
+            dissent: Vec::new(),
+            silent: BTreeSet::new(),
+            unheard: Vec::new(),
+        };
+        for (voter, (operator, voice)) in policy.voters().zip(voices).enumerate() {
+            let mut dissents = false;
             match &voice.stance {
-                Stance::Silent | Stance::Failed => tally.silent += 1,
-                Stance::Reproduced(subject) => {
-                    *tally.support.entry(subject.clone()).or_default() += 1;
+                Stance::Silent | Stance::Failed => drop(tally.silent.insert(voter)),
+                Stance::Supports(subject) => {
+                    tally.support.entry(subject.clone()).or_default().insert(voter);
                 }
-                Stance::Contradicts => tally.dissent.push(operator.name.clone()),
-                Stance::Against(subject) if subject.published == file => {
-                    tally.dissent.push(operator.name.clone());
-                }
-                Stance::Against(_) | Stance::Near(_) => {}
+                Stance::Contradicts => dissents = true,
+                Stance::Against(subject) => dissents = subject.published == file,
+                Stance::Near(_) => {}
+            }
+            if dissents {
+                tally.dissent.push(operator.name.clone());
+            } else if !voice.heard {
+                tally.unheard.push(operator.name.clone());
             }
         }
         tally
     }
 
-    /// Supporters of the best-supported subject of this file.
-    pub(crate) fn have(&self, file: Digest) -> usize {
-        let of_file = self.support.iter().filter(|(subject, _)| subject.published == file);
-        of_file.map(|(_, count)| *count).max().unwrap_or(0)
+    /// Who supports the file, of those who agree on its sources: the set that meets most.
+    pub(crate) fn supporters(&self) -> BTreeSet<Voter> {
+        let of_file = self.support.iter().filter(|(subject, _)| subject.published == self.file);
+        let best = of_file.map(|(_, voters)| voters).max_by_key(|voters| {
+            let formula = self.policy.formula();
+            let diverse = formula.holds(voters) && self.alike(voters).is_empty();
+            (diverse, formula.have(voters), voters.len())
+        });
+        best.cloned().unwrap_or_default()
     }
 
-    /// Another file of the purl behind which the quorum stands, the best supported.
-    pub(crate) fn other(&self, file: Digest, need: usize) -> Option<(Digest, usize)> {
-        let others = self.support.iter().filter(|(subject, _)| subject.published != file);
-        let met = others.filter(|(_, count)| **count >= need);
-        met.map(|(subject, count)| (subject.published, *count)).max_by_key(|(_, count)| *count)
+    /// Whether the formula could still hold if every silent operator supported this file.
+    pub(crate) fn in_reach(&self) -> bool {
+        let formula = self.policy.formula();
+        let with = |voters: &BTreeSet<Voter>| {
+            formula.holds(&voters.union(&self.silent).copied().collect())
+        };
+        let mut of_file = self.support.iter().filter(|(subject, _)| subject.published == self.file);
+        with(&BTreeSet::new()) || of_file.any(|(_, voters)| with(voters))
+    }
+
+    /// Another file of the purl for which the formula holds, the best supported.
+    pub(crate) fn other(&self) -> Option<(Digest, BTreeSet<Voter>)> {
+        let others = self.support.iter().filter(|(subject, _)| subject.published != self.file);
+        let met = others.filter(|(_, voters)| self.policy.formula().holds(voters));
+        met.max_by_key(|(_, voters)| voters.len())
+            .map(|(subject, voters)| (subject.published, voters.clone()))
     }
 
     /// Whether supporters of this file disagree about its sources.
-    pub(crate) fn sources_differ(&self, file: Digest) -> bool {
-        self.support.keys().filter(|subject| subject.published == file).count() > 1
+    pub(crate) fn sources_differ(&self) -> bool {
+        self.support.keys().filter(|subject| subject.published == self.file).count() > 1
+    }
+
+    /// The tags in which these supporters do not differ enough: name, values found, values asked.
+    pub(crate) fn alike(
+        &self,
+        voters: &BTreeSet<Voter>,
+    ) -> Vec<(&'a str, BTreeSet<&'a str>, usize)> {
+        let operators: Vec<_> = self.policy.voters().collect();
+        let mut alike = Vec::new();
+        for diversity in &self.policy.demands().diversity {
+            let tags =
+                voters.iter().filter_map(|voter| operators.get(*voter)?.tags.get(&diversity.tag));
+            let values: BTreeSet<&str> = tags.map(String::as_str).collect();
+            if values.len() < diversity.distinct {
+                alike.push((diversity.tag.as_str(), values, diversity.distinct));
+            }
+        }
+        alike
     }
 }

@@ -7,19 +7,37 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::Purl;
 use crate::digest::Digest;
 use crate::evidence::Completeness;
+use crate::file::HashedFile;
 use crate::outcome::Outcome;
 use crate::policy::Mode;
+use crate::statement::Normalizer;
 use crate::time::Timestamp;
 
-/// What is asked: whether this file, computed here to have this digest, may be used.
+/// What is asked: whether this file may be used.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub struct Question {
-    /// The file's name, without directories; decides only where no purl is given.
-    pub name: String,
-    /// SHA-256 of the file's bytes.
-    pub sha256: Digest,
+    /// The file, hashed here.
+    pub file: HashedFile,
     /// What the file is meant to be, where the asker knows.
     pub purl: Option<Purl>,
+    /// What normalizers make of the file, computed here; for policies that accept `equivalent`.
+    pub normalized: Vec<Normalized>,
+}
+
+/// What normalizers make of a file.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct Normalized {
+    /// The normalizers, in the order in which they were applied.
+    pub normalizers: Vec<Normalizer>,
+    /// SHA-256 of the normalized form.
+    pub digest: Digest,
+}
+
+impl Question {
+    /// Asks about a file, meant to be this purl where one is given.
+    pub fn about(file: HashedFile, purl: Option<Purl>) -> Self {
+        Self { file, purl, normalized: Vec::new() }
+    }
 }
 
 /// The three answers; never a bool.
@@ -79,18 +97,20 @@ pub struct Vote {
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Bit for bit; the only level that counts yet.
+    /// Bit for bit.
     Bitwise,
+    /// After normalizers; counts only where the policy names them.
+    Equivalent,
 }
 
-/// The formula and how far it is met.
+/// The formula's outermost group and how far it is met.
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
 pub struct QuorumCount {
     /// k.
     pub need: usize,
-    /// Operators that support the file.
+    /// Members that support the file.
     pub have: usize,
-    /// n, from the policy.
+    /// Members, from the policy.
     pub of: usize,
 }
 

@@ -1,16 +1,17 @@
-//! From logged statements to one voice for each operator of the policy: operators vote, keys do not (step 9).
+//! From relevant statements to one voice for each operator of the policy: operators vote, keys do not (step 9).
 
 use std::collections::BTreeSet;
 
-use crate::artifact::Purl;
+use crate::count::{Counted, Court, count};
 use crate::digest::Digest;
-use crate::evidence::{Evidence, Logged};
+use crate::evidence::{Evidence, Position};
 use crate::key::PublicKey;
-use crate::outcome::{ArtifactOutcome, Outcome};
-use crate::policy::{Operator, Policy};
+use crate::outcome::Outcome;
+use crate::policy::Operator;
+use crate::relevant::taken_back;
+use crate::standing::Standing;
 use crate::statement::Certified;
-use crate::time::Timestamp;
-use crate::verdict::{Level, Reason, Vote};
+use crate::verdict::{Reason, Vote};
 
 /// What votes are grouped by: agreement on anything less would let two different releases add up.
 /// The purl is fixed while counting.
@@ -20,38 +21,6 @@ pub(crate) struct Subject {
     pub(crate) sources: BTreeSet<Digest>,
 }
 
-/// A statement about the purl that counts under the policy: its key is certified by an operator
-/// that votes and is valid, its log is not forked, and a named authority stands behind it. Made
-/// only by [`count`].
-#[derive(Clone, Debug)]
-pub(crate) struct Counted<'a> {
-    logged: &'a Logged,
-    artifact: &'a ArtifactOutcome,
-}
-
-impl Counted<'_> {
-    pub(crate) fn outcome(&self) -> Outcome {
-        self.artifact.outcome
-    }
-
-    fn subject(&self) -> Subject {
-        let sources = self.logged.rebuild().sources.iter().map(|source| source.digest).collect();
-        Subject { published: self.artifact.published, sources }
-    }
-
-    fn vote(&self, operator: &Operator) -> Vote {
-        Vote {
-            operator: operator.name.clone(),
-            key: self.logged.key().fingerprint(),
-            outcome: self.artifact.outcome,
-            sha256: self.artifact.produced,
-            level: Level::Bitwise,
-            log_index: self.logged.position().index,
-            attested_at: self.logged.rebuild().facts.finished,
-        }
-    }
-}
-
 /// What an operator says about the purl, its keys taken together.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub(crate) enum Stance {
@@ -59,9 +28,9 @@ pub(crate) enum Stance {
     Silent,
     /// It could not build; this may change, and takes nothing back.
     Failed,
-    /// It reproduced the file of this subject bit for bit.
-    Reproduced(Subject),
-    /// It reproduced something near the file of this subject; no policy can accept that yet.
+    /// It reproduced the file of this subject, as nearly as the policy asks.
+    Supports(Subject),
+    /// It made something near the file of this subject, and not near enough for the policy.
     Near(Subject),
     /// It says that the file of this subject does not come from the source, or not reliably.
     Against(Subject),
@@ -75,39 +44,40 @@ pub(crate) struct Voice {
     pub(crate) votes: Vec<Vote>,
     /// Why statements of its keys do not count.
     pub(crate) passed_over: Vec<Reason>,
+    /// Whether witnesses have seen all its logs lately, where the policy asks for that.
+    pub(crate) heard: bool,
+    /// Envelopes that the voice rests on: statements, and the operator's word on their keys.
+    pub(crate) rests_on: BTreeSet<Digest>,
 }
 
 /// Asks every operator that votes, in the policy's order.
-pub(crate) fn voices(
-    policy: &Policy,
-    evidence: &Evidence,
-    purl: &Purl,
-    now: Timestamp,
-) -> Vec<Voice> {
-    policy.voters().map(|operator| voice(policy, evidence, purl, operator, now)).collect()
+pub(crate) fn voices(court: &Court<'_>) -> Vec<Voice> {
+    court.policy.voters().map(|operator| voice(court, operator)).collect()
 }
 
-fn voice(
-    policy: &Policy,
-    evidence: &Evidence,
-    purl: &Purl,
-    operator: &Operator,
-    now: Timestamp,
-) -> Voice {
+fn voice(court: &Court<'_>, operator: &Operator) -> Voice {
     let (mut newest, mut passed_over) = (Vec::new(), BTreeSet::new());
-    for key in keys_of(evidence, operator) {
-        let mut of_key: Vec<Counted<'_>> = Vec::new();
-        for logged in evidence.logged().iter().filter(|logged| logged.key() == key) {
-            match count(policy, evidence, purl, operator, logged, now) {
-                Some(Ok(counted)) => of_key.push(counted),
-                Some(Err(reason)) => drop(passed_over.insert(reason)),
-                None => {}
-            }
+    let mut rests_on = BTreeSet::new();
+    let (mut live, mut stale) = (0, 0);
+    for key in keys_of(court.relevant.evidence(), operator) {
+        let standing =
+            Standing::of(court.policy, court.relevant.evidence(), operator, key, court.now);
+        if standing.is_live(court.now) {
+            live += 1;
+            stale += usize::from(!court.is_fresh(&standing));
         }
-        newest.extend(newest_of(of_key));
+        let (counted, reasons) = words_of(court, operator, &standing);
+        passed_over.extend(reasons);
+        if let Some(word) = newest_of(counted) {
+            rests_on.insert(word.about.logged.digest());
+            rests_on.extend(standing.words());
+            newest.push(word);
+        }
     }
     let votes = newest.iter().map(|counted| counted.vote(operator)).collect();
-    Voice { stance: stance(&newest), votes, passed_over: passed_over.into_iter().collect() }
+    let heard = court.policy.demands().max_head_age.is_none() || (live > 0 && stale == 0);
+    let passed_over = passed_over.into_iter().collect();
+    Voice { stance: stance(&newest), votes, passed_over, heard, rests_on }
 }
 
 /// Every key that the operator ever certified, as far as the evidence shows.
@@ -116,101 +86,48 @@ pub(crate) fn keys_of(evidence: &Evidence, operator: &Operator) -> BTreeSet<Publ
     certificates.filter(|c| c.operator == operator.key).map(|c| c.rebuilder).collect()
 }
 
-/// `None` where the statement is not about the purl; a reason where it is and does not count.
-pub(crate) fn count<'a>(
-    policy: &Policy,
-    evidence: &Evidence,
-    purl: &Purl,
+/// What one key says that may be its word, and why the rest may not.
+fn words_of<'a>(
+    court: &Court<'a>,
     operator: &Operator,
-    logged: &'a Logged,
-    now: Timestamp,
-) -> Option<Result<Counted<'a>, Reason>> {
-    let artifact = logged.rebuild().artifacts.iter().find(|artifact| artifact.purl == *purl)?;
-    let checks = [
-        in_network(policy, logged),
-        certified(evidence, operator, logged, now),
-        one_history(evidence, operator, logged),
-        bound(policy, purl, operator, logged),
-    ];
-    Some(match checks.into_iter().flatten().next() {
-        Some(reason) => Err(reason),
-        None => Ok(Counted { logged, artifact }),
-    })
-}
-
-fn in_network(policy: &Policy, logged: &Logged) -> Option<Reason> {
-    let found = &logged.rebuild().network;
-    (found != policy.network()).then(|| {
-        Reason::new(
-            "network",
-            format!("evidence of network {found}"),
-            format!("network {}, as the policy says", policy.network()),
-            "ask for evidence of that network, or correct \"network\" in the policy",
-        )
-    })
-}
-
-fn certified(
-    evidence: &Evidence,
-    operator: &Operator,
-    logged: &Logged,
-    now: Timestamp,
-) -> Option<Reason> {
-    let key = logged.key();
-    let mut own = evidence.certificates().iter().filter(|certified| {
-        let certificate = certified.certificate();
-        certificate.operator == operator.key && certificate.rebuilder == key
-    });
-    (!own.any(|certified| certified.holds_at(now))).then(|| {
-        Reason::new(
-            "certificate",
-            format!(
-                "{}'s key {} without a certificate valid at {now}",
-                operator.name,
-                key.fingerprint()
-            ),
-            "a certificate by the operator's key that is valid now",
-            format!("ask {} for a new certificate, or check this machine's clock", operator.name),
-        )
-    })
-}
-
-fn one_history(evidence: &Evidence, operator: &Operator, logged: &Logged) -> Option<Reason> {
-    let key = logged.key();
-    evidence.forked().contains(&key).then(|| {
-        Reason::new(
-            "fork",
-            format!(
-                "{}'s key {} signed two histories of one log",
-                operator.name,
-                key.fingerprint()
-            ),
-            "one append-only log for each key",
-            format!(
-                "tell {}: its key is stolen, or its state was restored from an old copy",
-                operator.name
-            ),
-        )
-    })
-}
-
-fn bound(policy: &Policy, purl: &Purl, operator: &Operator, logged: &Logged) -> Option<Reason> {
-    let named = policy.authorities_of(purl);
-    let signers = &logged.rebuild().authority.signers;
-    if signers.iter().any(|signer| named.contains(signer.as_str())) {
-        return None;
+    standing: &Standing<'_>,
+) -> (Vec<Counted<'a>>, BTreeSet<Reason>) {
+    let retractions = retractions(court, standing);
+    let (mut words, mut reasons) = (Vec::new(), BTreeSet::new());
+    for about in court.relevant.claims(&standing.key) {
+        let counted = match count(court, operator, standing, about) {
+            Ok(counted) => counted,
+            Err(reason) => {
+                reasons.insert(reason);
+                continue;
+            }
+        };
+        let place = (about.artifact.published, about.logged.position());
+        let after = |taken: &&(Digest, Position)| taken.0 == place.0 && taken.1 > place.1;
+        if counted.is_support() && retractions.iter().any(|taken| after(&taken)) {
+            reasons.insert(taken(operator, standing));
+        } else if let Some(reason) = counted.unfit.clone().filter(|_| counted.is_support()) {
+            reasons.insert(reason);
+        } else {
+            words.push(counted);
+        }
     }
-    let expected = if named.is_empty() {
-        "an [[authority]] of the policy whose pattern covers the purl".to_owned()
-    } else {
-        format!("one of {}", named.into_iter().collect::<Vec<_>>().join(", "))
-    };
-    Some(Reason::new(
-        "authority",
-        format!("{} relies on {} for {purl}", operator.name, signers.join(", ")),
-        expected,
-        "check that key, then name it in an [[authority]] of the policy; or have the operator rebuild from the right index",
-    ))
+    (words, reasons)
+}
+
+/// Retractions that count: a thief's, after the last good head, do not.
+fn retractions(court: &Court<'_>, standing: &Standing<'_>) -> BTreeSet<(Digest, Position)> {
+    let in_place = |logged: &&_| standing.place(*logged, court.policy, court.now).is_ok();
+    taken_back(court.relevant, &standing.key, in_place)
+}
+
+fn taken(operator: &Operator, standing: &Standing<'_>) -> Reason {
+    Reason::new(
+        "retraction",
+        format!("{}'s key {} took its support back", operator.name, standing.key.fingerprint()),
+        "support that still stands",
+        format!("ask {} why; its retraction carries a reason", operator.name),
+    )
 }
 
 /// A key's newest statement by log position.
@@ -220,7 +137,7 @@ fn bound(policy: &Policy, purl: &Purl, operator: &Operator, logged: &Logged) -> 
 fn newest_of(mut of_key: Vec<Counted<'_>>) -> Option<Counted<'_>> {
     of_key.sort_by_key(|counted| {
         let says_something = counted.outcome() != Outcome::BuildFailed;
-        (says_something, counted.logged.position())
+        (says_something, counted.about.logged.position(), counted.about.logged.digest())
     });
     of_key.pop()
 }
@@ -237,8 +154,8 @@ fn stance(newest: &[Counted<'_>]) -> Stance {
         return Stance::Contradicts;
     }
     match first.outcome() {
-        Outcome::Reproduced => Stance::Reproduced(subject),
-        Outcome::Equivalent => Stance::Near(subject),
+        _ if newest.iter().any(Counted::is_support) => Stance::Supports(subject),
+        Outcome::Reproduced | Outcome::Equivalent => Stance::Near(subject),
         Outcome::Differs | Outcome::Unstable => Stance::Against(subject),
         Outcome::BuildFailed => Stance::Failed,
     }

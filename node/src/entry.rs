@@ -9,13 +9,21 @@ pub fn claim_of(key: &PublicKey, entry: &[u8]) -> Option<Claim> {
     Envelope::parse(entry).ok()?.verify(key).ok()?.claim().ok()
 }
 
-/// The recipe and the lock that a claim names.
+/// The documents that a claim names: recipe, lock, and links for other tools.
 pub fn documents_of(claim: &Claim) -> Vec<Digest> {
     match claim {
         Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild) => {
-            vec![rebuild.recipe, rebuild.lock]
+            [Some(rebuild.recipe), Some(rebuild.lock), rebuild.links]
+                .into_iter()
+                .flatten()
+                .collect()
         }
-        Claim::Announcement(_) | Claim::Certificate(_) | Claim::Unknown { .. } => Vec::new(),
+        Claim::Announcement(_)
+        | Claim::Retraction(_)
+        | Claim::Certificate(_)
+        | Claim::Revocation(_)
+        | Claim::Rotation(_)
+        | Claim::Unknown { .. } => Vec::new(),
     }
 }
 
@@ -28,8 +36,18 @@ pub fn in_words(claim: Option<&Claim>) -> Vec<String> {
             .map(|artifact| format!("{} of {}", artifact.outcome, artifact.purl))
             .collect(),
         Some(Claim::Announcement(announcement)) => vec![format!("announces {}", announcement.purl)],
+        Some(Claim::Retraction(retraction)) => {
+            vec![format!("takes back its support of {}", retraction.purl)]
+        }
         Some(Claim::Certificate(certificate)) => {
             vec![format!("certifies {}", certificate.rebuilder.fingerprint())]
+        }
+        Some(Claim::Revocation(revocation)) => {
+            vec![format!("revokes {}", revocation.rebuilder.fingerprint())]
+        }
+        Some(Claim::Rotation(rotation)) => {
+            let (old, new) = (&rotation.revocation.rebuilder, &rotation.certificate.rebuilder);
+            vec![format!("replaces {} by {}", old.fingerprint(), new.fingerprint())]
         }
         Some(Claim::Unknown { predicate_type }) => vec![format!("says {predicate_type}")],
         None => vec!["an entry that its key did not sign".to_owned()],

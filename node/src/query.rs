@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use reattest_attestation::log::Origin;
 use reattest_attestation::{
-    Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, LoggedAt, Policy, Purl, Question,
-    Verdict, conclude,
+    Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, HashedFile, LoggedAt, Policy,
+    Purl, Question, Verdict, conclude,
 };
 
 use crate::clock;
@@ -142,28 +142,19 @@ pub fn from_disk(data: &Path, selector: &Selector) -> Result<Bundle, Fault> {
     Ok(evidence(&store, &index, selector)?)
 }
 
-/// A file to be judged.
-#[derive(Debug, Clone)]
-pub struct Subject {
-    /// Its file name.
-    pub name: String,
-    /// Its SHA-256, computed here.
-    pub sha256: Digest,
-    /// What it is meant to be.
-    pub purl: Option<Purl>,
+/// What evidence on a question is looked up by.
+pub fn selector(question: &Question) -> Selector {
+    match &question.purl {
+        Some(purl) => Selector::Package(purl.clone()),
+        None => Selector::File(question.file.sha256()),
+    }
 }
 
 /// The verdict on a file.
-pub fn judge(policy: &Policy, source: &Source, subject: &Subject) -> Result<Verdict, Fault> {
-    let selector = match &subject.purl {
-        Some(purl) => Selector::Package(purl.clone()),
-        None => Selector::File(subject.sha256),
-    };
-    let (bundle, completeness) = source.gather(&selector)?;
+pub fn judge(policy: &Policy, source: &Source, question: &Question) -> Result<Verdict, Fault> {
+    let (bundle, completeness) = source.gather(&selector(question))?;
     let evidence = Evidence::verify(&bundle, policy.network(), completeness);
-    let question =
-        Question { name: subject.name.clone(), sha256: subject.sha256, purl: subject.purl.clone() };
-    Ok(conclude(policy, &evidence, &question, clock::now()))
+    Ok(conclude(policy, &evidence, question, clock::now()))
 }
 
 /// What the network says of a package, without a file at hand: the file that is accepted, or the
@@ -174,8 +165,8 @@ pub fn judge_package(policy: &Policy, source: &Source, purl: &Purl) -> Result<Ve
     let name = purl.file_name().unwrap_or_else(|| purl.name());
     let now = clock::now();
     let verdict = |sha256: Digest| {
-        let question = Question { name: name.clone(), sha256, purl: Some(purl.clone()) };
-        conclude(policy, &evidence, &question, now)
+        let file = HashedFile::elsewhere(&name, sha256);
+        conclude(policy, &evidence, &Question::about(file, Some(purl.clone())), now)
     };
     let published = evidence.published_of(purl);
     let verdicts: Vec<Verdict> = published.into_iter().map(verdict).collect();

@@ -1,7 +1,7 @@
 //! What a node needs before it starts: keys, a certificate, a configuration, a policy.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -57,16 +57,26 @@ pub fn certify(operator: &SecretKey, rebuilder: PublicKey) -> Result<Envelope, F
         .map_err(|error| Fault::new("the certificate cannot be signed", error))
 }
 
-/// Reads a policy file.
+/// Reads a policy file. A node follows the operators of an expired one too.
 pub fn read_policy(path: &Path) -> Result<Policy, Fault> {
     let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let mut text = String::new();
+    // One byte more than allowed, so that the policy's own check names the limit.
+    let limit = reattest_attestation::limits::POLICY_MAX as u64;
+    let read = |file: File| file.take(limit.saturating_add(1)).read_to_string(&mut text);
+    File::open(path).and_then(read).map_err(|error| {
         Fault::new(
             format!("the policy {name} cannot be read; `reattest init` writes a first one"),
             error,
         )
     })?;
     Policy::parse(&text).map_err(|error| Fault::text(format!("{name}: {error}")))
+}
+
+/// Reads a policy that is to judge something now; an expired one is refused.
+pub fn policy_in_force(path: &Path) -> Result<Policy, Fault> {
+    let policy = read_policy(path)?.in_force(clock::now());
+    policy.map_err(|error| Fault::text(format!("{}: {error}", path.display())))
 }
 
 /// The way to the archive: the configured one, or that of the machine's own package manager.

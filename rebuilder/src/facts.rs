@@ -34,6 +34,7 @@ pub(crate) fn of(
         finished: run.finished,
         invocation: invocation(document, run),
         log: keep_log(run, cas)?,
+        diff: None,
         normalizers: Vec::new(),
     })
 }

@@ -95,6 +95,7 @@ impl Signer {
             source: purl.clone(),
             recipe,
             lock,
+            lock_authorities: Vec::new(),
             artifacts: vec![sound(outcome)?],
             authority: Authority {
                 uri: "dists/stable/InRelease".to_owned(),
@@ -106,6 +107,7 @@ impl Signer {
                 uri: "pool/source.dsc".to_owned(),
                 digest: Digest::of(b"source"),
             }],
+            links: None,
             facts: facts(now),
         };
         sound(rebuild.to_payload(&self.public_key()))
@@ -174,6 +176,7 @@ fn facts(now: Timestamp) -> BuildFacts {
         finished: now,
         invocation: "simulated".to_owned(),
         log: Digest::of(b"log"),
+        diff: None,
         normalizers: Vec::new(),
     }
 }

@@ -52,7 +52,10 @@ impl<'a> Desk<'a> {
     /// The steps, in the only order in which each finds what it needs.
     pub(super) fn clear(mut self, bundle: &Bundle, completeness: Completeness) -> Evidence {
         for line in &bundle.ignored {
-            self.refuse(format!("line {} of the bundle", line.line), (Blame::Carrier, line.why.clone()));
+            self.refuse(
+                format!("line {} of the bundle", line.line),
+                (Blame::Carrier, line.why.clone()),
+            );
         }
         self.operators_words(&bundle.certificates);
         self.heads(&bundle.checkpoints);
@@ -66,7 +69,11 @@ impl<'a> Desk<'a> {
             completeness,
             certificates: self.certificates.into_values().collect(),
             revocations: self.revocations.into_values().collect(),
-            heads: self.notes.into_iter().map(|(key, notes)| (key, notes.into_values().collect())).collect(),
+            heads: self
+                .notes
+                .into_iter()
+                .map(|(key, notes)| (key, notes.into_values().collect()))
+                .collect(),
             rebuilds: self.rebuilds,
             retractions: self.retractions,
             forked: self.forked,

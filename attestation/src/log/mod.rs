@@ -12,8 +12,8 @@ pub mod tiles;
 pub use checkpoint::{Checkpoint, CheckpointError, Origin, SignedCheckpoint, VerifiedCheckpoint};
 pub use cosignature::{WitnessKey, WitnessKeyError};
 pub use proof::{
-    ConsistencyProof, InclusionProof, ProofError, inclusion_root, prove_consistency, prove_inclusion,
-    verify_consistency, verify_inclusion,
+    ConsistencyProof, InclusionProof, ProofError, inclusion_root, prove_consistency,
+    prove_inclusion, verify_consistency, verify_inclusion,
 };
 pub use stored::{
     StoredHashes, stored_consistency, stored_frontier, stored_inclusion, stored_root,

@@ -78,9 +78,7 @@ pub enum Mistake {
         other: String,
     },
     /// The quorum names something that no table describes.
-    #[error(
-        "found {found:?} in {place} and no [[operator]] or [[group]] of that name; {fix}"
-    )]
+    #[error("found {found:?} in {place} and no [[operator]] or [[group]] of that name; {fix}")]
     Unknown {
         /// The name.
         found: String,
@@ -90,13 +88,17 @@ pub enum Mistake {
         fix: String,
     },
     /// A group that the quorum does not lead to.
-    #[error("found group {found:?} that nothing names, needed it in \"of\" of [quorum] or of a group; name it, or remove it")]
+    #[error(
+        "found group {found:?} that nothing names, needed it in \"of\" of [quorum] or of a group; name it, or remove it"
+    )]
     Unused {
         /// The group.
         found: String,
     },
     /// A group inside itself, or groups nested too deep.
-    #[error("found group {found:?} inside itself or nested more than {limit} deep; take it out of \"of\"")]
+    #[error(
+        "found group {found:?} inside itself or nested more than {limit} deep; take it out of \"of\""
+    )]
     Nested {
         /// The group.
         found: String,

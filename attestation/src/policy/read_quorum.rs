@@ -104,8 +104,11 @@ struct Hall<'a> {
 
 impl<'a> Hall<'a> {
     fn of(operators: &'a [Operator], tables: &'a [Spanned<GroupTable>]) -> At<Self> {
-        let operators: BTreeMap<&str, usize> =
-            operators.iter().enumerate().map(|(at, operator)| (operator.name.as_str(), at)).collect();
+        let operators: BTreeMap<&str, usize> = operators
+            .iter()
+            .enumerate()
+            .map(|(at, operator)| (operator.name.as_str(), at))
+            .collect();
         let mut groups = BTreeMap::new();
         for table in tables {
             bounded("groups", groups.len() + 1, OPERATORS_MAX, table.span())?;
@@ -214,7 +217,8 @@ fn read_demands(table: &QuorumTable, seated: &Seated<'_>) -> At<Demands> {
     let max_head_age = table.max_head_age.as_ref().map(read_duration).transpose()?;
     if let Some(age) = table.max_head_age.as_ref().filter(|_| witnesses == 0) {
         let what = "max_head_age without witnesses".to_owned();
-        let needed = "witnesses = 1 or more in [quorum]: only they tell how old a head is".to_owned();
+        let needed =
+            "witnesses = 1 or more in [quorum]: only they tell how old a head is".to_owned();
         return Err((age.span(), Mistake::Unmeetable { what, needed }));
     }
     Ok(Demands {
@@ -317,7 +321,10 @@ fn read_duration(text: &Spanned<String>) -> At<u64> {
     let digits = number.bytes().all(|b| b.is_ascii_digit()) && number.len() <= 6;
     let seconds = number.parse::<u64>().ok().filter(|_| digits).map(|n| n * unit);
     seconds.filter(|seconds| *seconds > 0).ok_or_else(|| {
-        let why = format!("found {:?}, needed a number and m, h or d, such as 24h or 400d", quoted(written));
+        let why = format!(
+            "found {:?}, needed a number and m, h or d, such as 24h or 400d",
+            quoted(written)
+        );
         value(text.span(), "duration", why)
     })
 }

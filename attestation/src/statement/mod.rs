@@ -11,6 +11,7 @@ pub mod operator;
 
 pub use announcement::{ANNOUNCEMENT, Announcement};
 pub use certificate::{CERTIFICATE, Certificate, Certified};
+pub use operator::{OperatorError, OperatorWord, Said};
 pub use provenance::{
     Authority, BUILD_FAILURE, BuildFacts, Material, Normalizer, PROVENANCE, REBUILD, Rebuild,
     signer_form,
@@ -18,7 +19,6 @@ pub use provenance::{
 pub use retraction::{RETRACTION, Retraction};
 pub use revocation::{REVOCATION, Revocation, Revoked};
 pub use rotation::{ROTATION, Rotation};
-pub use operator::{OperatorError, OperatorWord, Said};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -208,7 +208,8 @@ pub fn signer_form(signer: &str) -> bool {
                 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'))
         }
         "registry" => {
-            let allowed = |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'/' | b':');
+            let allowed =
+                |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'/' | b':');
             (1..=128).contains(&name.len()) && name.bytes().all(allowed)
         }
         "maintainer" => name.strip_prefix("SHA256:").is_some_and(|hash| {

@@ -111,6 +111,8 @@ impl Builder {
             source: release.source().clone(),
             recipe: rebuilt.recipe.digest(),
             lock: rebuilt.lock.digest(),
+            // One signed index binds the release and covers the packages.
+            lock_authorities: Vec::new(),
             artifacts,
             authority: release.authority().clone(),
             sources: release.materials(),

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use reattest_attestation::Purl;
 
-use super::verify::subject;
+use super::verify::question;
 use super::{Exit, config_file, output};
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::query::Source;
+use crate::query::{self, Source};
 use crate::setup;
-use crate::store::index::Selector;
 
 /// The evidence on a file, to carry along with it.
 #[derive(Debug, Args)]
@@ -34,12 +33,8 @@ impl Bundle {
         let config = Config::load(&config_file(config)?)?;
         let source =
             if self.offline { Source::Disk(config.data) } else { Source::Node(Box::new(config)) };
-        let subject = subject(&self.file, self.as_purl.as_ref())?;
-        let selector = match subject.purl {
-            Some(purl) => Selector::Package(purl),
-            None => Selector::File(subject.sha256),
-        };
-        let (bundle, _) = source.gather(&selector)?;
+        let question = question(&self.file, self.as_purl.as_ref())?;
+        let (bundle, _) = source.gather(&query::selector(&question))?;
         if bundle.envelopes.is_empty() {
             return Err(Fault::text(format!(
                 "no evidence on {}; `reattest announce` asks for it",

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use clap::Args;
-use reattest_attestation::{Digest, Purl};
+use reattest_attestation::{Digest, HashedFile, Purl, Question};
 
 use super::verify::{EvidenceFrom, show, worst};
 use super::{Exit, output};
 use crate::fault::Fault;
-use crate::query::{self, Subject};
+use crate::query;
 
 /// What the network says of a package or a file.
 #[derive(Debug, Args)]
@@ -45,8 +45,8 @@ impl Query {
         let verdicts = match &self.about {
             About::Package(purl) => query::judge_package(&policy, &source, purl)?,
             About::File(sha256) => {
-                let subject = Subject { name: String::new(), sha256: *sha256, purl: None };
-                vec![query::judge(&policy, &source, &subject)?]
+                let question = Question::about(HashedFile::elsewhere("", *sha256), None);
+                vec![query::judge(&policy, &source, &question)?]
             }
         };
         if verdicts.is_empty() && !self.json {

@@ -5,12 +5,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use reattest_attestation::{Conclusion, Digester, Policy, Purl, Verdict};
+use reattest_attestation::{Conclusion, HashedFile, Policy, Purl, Question, Verdict};
 
 use super::{Exit, config_file, output, render};
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::query::{self, Source, Subject};
+use crate::query::{self, Source};
 use crate::setup;
 
 /// The verdict of your policy on files.
@@ -48,8 +48,8 @@ impl Verify {
         let (policy, source) = self.evidence.open(config)?;
         let mut verdicts = Vec::new();
         for file in &self.files {
-            let subject = subject(file, self.as_purl.as_ref())?;
-            verdicts.push(query::judge(&policy, &source, &subject)?);
+            let question = question(file, self.as_purl.as_ref())?;
+            verdicts.push(query::judge(&policy, &source, &question)?);
         }
         show(&verdicts, self.json)?;
         Ok(worst(&verdicts))
@@ -60,8 +60,8 @@ impl EvidenceFrom {
     /// The policy, and the evidence that it judges.
     pub(super) fn open(&self, config: Option<&Path>) -> Result<(Policy, Source), Fault> {
         let policy = match &self.policy {
-            Some(path) => setup::read_policy(path)?,
-            None => setup::read_policy(&Config::load(&config_file(config)?)?.policy)?,
+            Some(path) => setup::policy_in_force(path)?,
+            None => setup::policy_in_force(&Config::load(&config_file(config)?)?.policy)?,
         };
         let load = || Config::load(&config_file(config)?);
         let source = match &self.bundle {
@@ -86,39 +86,30 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-/// Hashes a file while reading it, in bounded memory.
-pub(super) fn subject(path: &Path, purl: Option<&Purl>) -> Result<Subject, Fault> {
+/// What is asked about a file, which is hashed while it is read.
+pub(super) fn question(path: &Path, purl: Option<&Purl>) -> Result<Question, Fault> {
     let fail = |error| Fault::new(path.display().to_string(), error);
     let mut file = File::open(path).map_err(fail)?;
     if !file.metadata().map_err(fail)?.is_file() {
         return Err(Fault::text(format!("{} is not a file", path.display())));
     }
-    let mut digester = Digester::new();
-    let mut buffer = vec![0; 256 * 1024];
-    let mut first = true;
-    loop {
-        let read = file.read(&mut buffer).map_err(fail)?;
-        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
-            break;
-        };
-        if first && purl.is_some_and(|purl| purl.kind() == "deb") && !is_package(bytes) {
-            output::note(&format!(
-                "note: {} does not begin as a Debian package does (found {:?}, needed \"!<arch>\")",
-                path.display(),
-                String::from_utf8_lossy(bytes.get(..8).unwrap_or(bytes))
-            ));
-        }
-        first = false;
-        digester.update(bytes);
+    let mut beginning = Vec::new();
+    file.by_ref().take(PACKAGE.len() as u64).read_to_end(&mut beginning).map_err(fail)?;
+    if purl.is_some_and(|purl| purl.kind() == "deb") && beginning != PACKAGE {
+        output::note(&format!(
+            "note: {} does not begin as a Debian package does (found {:?}, needed \"!<arch>\")",
+            path.display(),
+            String::from_utf8_lossy(beginning.get(..8).unwrap_or(&beginning))
+        ));
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    Ok(Subject { name: name.unwrap_or_default(), sha256: digester.finish(), purl: purl.cloned() })
+    let whole = beginning.as_slice().chain(file);
+    let file = HashedFile::read(&name.unwrap_or_default(), whole).map_err(fail)?;
+    Ok(Question::about(file, purl.cloned()))
 }
 
 /// deb(5): an `ar` archive whose first member is `debian-binary`.
-fn is_package(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"!<arch>\ndebian-binary")
-}
+const PACKAGE: &[u8] = b"!<arch>\ndebian-binary";
 
 pub(super) fn show(verdicts: &[Verdict], json: bool) -> Result<(), Fault> {
     match verdicts {

@@ -59,6 +59,8 @@ pub struct Attest {
     pub recipe: Digest,
     /// The lock's digest.
     pub lock: Digest,
+    /// Who covers the lock's packages, where that is not `authority` alone.
+    pub lock_authorities: Vec<Authority>,
     /// What was compared with what.
     pub artifacts: Vec<Compared>,
     /// Who bound the release to its sources.

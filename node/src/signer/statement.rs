@@ -33,9 +33,11 @@ pub(super) fn compose(
         source: result.source,
         recipe: result.recipe,
         lock: result.lock,
+        lock_authorities: result.lock_authorities,
         artifacts,
         authority: result.authority,
         sources: result.sources,
+        links: None,
         facts: result.facts,
     };
     rebuild

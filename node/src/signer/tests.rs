@@ -94,6 +94,7 @@ fn result(published: Digest, produced: Option<u16>, again: Option<u16>) -> Attes
         source: "pkg:deb/debian/netbase@6.5?arch=source&distro=trixie".parse().unwrap(),
         recipe: Digest::of(b"recipe"),
         lock: Digest::of(b"lock"),
+        lock_authorities: Vec::new(),
         artifacts: vec![Compared { purl: purl(), published, produced, again }],
         authority: Authority {
             uri: "debian:dists/trixie/InRelease".to_owned(),
@@ -115,6 +116,7 @@ fn result(published: Digest, produced: Option<u16>, again: Option<u16>) -> Attes
             finished: Timestamp::from_unix(1_790_000_002),
             invocation: "1".to_owned(),
             log: Digest::of(b"log"),
+            diff: None,
             normalizers: Vec::new(),
         },
     }

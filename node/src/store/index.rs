@@ -61,6 +61,7 @@ pub fn selectors(key: &PublicKey, entry: &[u8]) -> Vec<Selector> {
         Some(Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild)) => {
             of_artifacts(&rebuild.artifacts)
         }
+        Some(Claim::Retraction(retraction)) => vec![Selector::Package(retraction.purl)],
         _ => Vec::new(),
     }
 }

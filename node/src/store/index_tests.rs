@@ -34,6 +34,7 @@ fn statement(file: &[u8]) -> Vec<u8> {
         source: "pkg:deb/debian/netbase@6.5?arch=source&distro=trixie".parse().unwrap(),
         recipe: Digest::of(b"recipe"),
         lock: Digest::of(b"lock"),
+        lock_authorities: Vec::new(),
         artifacts: vec![ArtifactOutcome::observe(purl(), digest, Some(digest), None).unwrap()],
         authority: Authority {
             uri: "debian:dists/trixie/InRelease".to_owned(),
@@ -45,6 +46,7 @@ fn statement(file: &[u8]) -> Vec<u8> {
             uri: "debian:pool/netbase_6.5.dsc".to_owned(),
             digest: Digest::of(b"dsc"),
         }],
+        links: None,
         facts: BuildFacts {
             command: vec!["true".to_owned()],
             environment: std::collections::BTreeMap::new(),
@@ -59,6 +61,7 @@ fn statement(file: &[u8]) -> Vec<u8> {
             finished: at,
             invocation: "1".to_owned(),
             log: Digest::of(b"log"),
+            diff: None,
             normalizers: Vec::new(),
         },
     };

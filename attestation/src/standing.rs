@@ -1,0 +1,181 @@
+//! An operator's key under a policy at one time: certified, revoked, forked, and how freshly witnessed (step 9).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::digest::Digest;
+use crate::evidence::{Evidence, Logged, Under};
+use crate::key::PublicKey;
+use crate::limits::CLOCK_AHEAD_MAX;
+use crate::log::{Checkpoint, VerifiedCheckpoint};
+use crate::policy::{Operator, Policy, Witness};
+use crate::statement::{Certified, Revoked};
+use crate::time::Timestamp;
+
+/// What is known of one key of one operator.
+pub(crate) struct Standing<'a> {
+    pub(crate) key: PublicKey,
+    certificates: Vec<&'a Certified>,
+    revocations: Vec<&'a Revoked>,
+    pub(crate) forked: bool,
+    /// Heads with the time by which enough witnesses had cosigned each.
+    witnessed: BTreeMap<&'a Checkpoint, Timestamp>,
+    /// Since when enough witnesses say that nothing newer was shown to them.
+    pub(crate) fresh: Option<Timestamp>,
+}
+
+/// How a statement's place in its log is vouched for.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Place {
+    /// Under a head that the operator's offline key named: closed, and good for ever.
+    Vouched,
+    /// Under a head that the log's key signed, with the time by which witnesses had seen it where
+    /// the policy asks for witnesses.
+    Signed(Option<Timestamp>),
+}
+
+/// Why a place does not count at all.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Void {
+    /// The key was revoked, and the place is under none of the heads that its operator left good.
+    Revoked,
+    /// The key signed two histories, and its operator has vouched for neither.
+    Forked,
+    /// No certificate holds at the time that counts.
+    Uncertified,
+}
+
+impl<'a> Standing<'a> {
+    pub(crate) fn of(
+        policy: &Policy,
+        evidence: &'a Evidence,
+        operator: &Operator,
+        key: PublicKey,
+        now: Timestamp,
+    ) -> Self {
+        let certificates = evidence.certificates().iter().filter(|certified| {
+            let certificate = certified.certificate();
+            certificate.operator == operator.key && certificate.rebuilder == key
+        });
+        let revocations = evidence.revocations().iter().filter(|revoked| {
+            let revocation = revoked.revocation();
+            revocation.operator == operator.key && revocation.rebuilder == key
+        });
+        let seen = Seen::of(policy, evidence.heads(&key), operator, key, now);
+        let needed = policy.demands().witnesses;
+        Self {
+            key,
+            certificates: certificates.collect(),
+            revocations: revocations.collect(),
+            forked: evidence.forked().contains(&key),
+            witnessed: seen.heads_seen_by(needed),
+            fresh: seen.newest_seen_by(needed),
+        }
+    }
+
+    /// Whether its operator still means it to sign.
+    pub(crate) fn is_live(&self, now: Timestamp) -> bool {
+        self.revocations.is_empty() && self.certificates.iter().any(|c| c.holds_at(now))
+    }
+
+    /// Where a statement stands, or why that place counts for nothing.
+    pub(crate) fn place<T>(
+        &self,
+        logged: &Logged<T>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Place, Void> {
+        let under = logged.under();
+        if !self.revocations.is_empty() {
+            let every = self.revocations.iter().all(|revoked| vouches(revoked, under));
+            return if every { Ok(Place::Vouched) } else { Err(Void::Revoked) };
+        }
+        if self.forked {
+            return Err(Void::Forked);
+        }
+        if !under.iter().any(|under| under.signed) {
+            // Named only by somebody else's revocation.
+            return Err(Void::Uncertified);
+        }
+        let seen = under.iter().filter_map(|under| self.witnessed.get(&under.head)).min().copied();
+        // A rebuilder's own clock is a claim: without witnesses, only now is certain.
+        let needed = policy.demands().witnesses > 0;
+        let time = if needed { seen.unwrap_or(now) } else { now };
+        if !self.certificates.iter().any(|certified| certified.holds_at(time)) {
+            return Err(Void::Uncertified);
+        }
+        Ok(Place::Signed(seen))
+    }
+
+    /// The operator's statements that this standing rests on.
+    pub(crate) fn words(&self) -> impl Iterator<Item = Digest> {
+        let certificates = self.certificates.iter().map(|certified| certified.envelope());
+        certificates.chain(self.revocations.iter().map(|revoked| revoked.envelope()))
+    }
+}
+
+fn vouches(revoked: &Revoked, under: &BTreeSet<Under>) -> bool {
+    under.iter().any(|under| revoked.revocation().last_good.contains(&under.head))
+}
+
+/// The times at which each independent witness cosigned each head.
+struct Seen<'a> {
+    heads: Vec<(&'a Checkpoint, BTreeMap<PublicKey, Timestamp>)>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(
+        policy: &Policy,
+        heads: &'a [VerifiedCheckpoint],
+        operator: &Operator,
+        key: PublicKey,
+        now: Timestamp,
+    ) -> Self {
+        if policy.demands().witnesses == 0 {
+            return Self { heads: Vec::new() };
+        }
+        let independent = |witness: &&Witness| {
+            witness.run_by.as_ref() != Some(&operator.name) && witness.key.key() != key
+        };
+        let witnesses: Vec<_> = policy.witnesses().iter().filter(independent).collect();
+        let latest = Timestamp::from_unix(now.as_unix().saturating_add(CLOCK_AHEAD_MAX));
+        let times = |head: &VerifiedCheckpoint| {
+            let time = |witness: &&Witness| {
+                // A false line is worth as much as none: whoever passed it on could have cut it.
+                let time = head.cosigned_by(&witness.key).ok().flatten();
+                time.filter(|time| *time <= latest).map(|time| (witness.key.key(), time))
+            };
+            witnesses.iter().filter_map(time).collect()
+        };
+        Self { heads: heads.iter().map(|head| (head.checkpoint(), times(head))).collect() }
+    }
+
+    /// The time by which this many witnesses had cosigned each head.
+    fn heads_seen_by(&self, needed: usize) -> BTreeMap<&'a Checkpoint, Timestamp> {
+        let mut merged: BTreeMap<&Checkpoint, BTreeMap<PublicKey, Timestamp>> = BTreeMap::new();
+        for (head, times) in &self.heads {
+            let known = merged.entry(head).or_default();
+            for (witness, time) in times {
+                let first = known.entry(*witness).or_insert(*time);
+                *first = (*first).min(*time);
+            }
+        }
+        let by = |times: BTreeMap<PublicKey, Timestamp>| {
+            let mut times: Vec<_> = times.into_values().collect();
+            times.sort_unstable();
+            times.get(needed.checked_sub(1)?).copied()
+        };
+        merged.into_iter().filter_map(|(head, times)| Some((head, by(times)?))).collect()
+    }
+
+    /// The newest time at or after which this many witnesses cosigned any head of the key.
+    fn newest_seen_by(&self, needed: usize) -> Option<Timestamp> {
+        let mut newest: BTreeMap<PublicKey, Timestamp> = BTreeMap::new();
+        for (witness, time) in self.heads.iter().flat_map(|(_, times)| times) {
+            let known = newest.entry(*witness).or_insert(*time);
+            *known = (*known).max(*time);
+        }
+        let mut times: Vec<_> = newest.into_values().collect();
+        times.sort_unstable_by(|a, b| b.cmp(a));
+        times.get(needed.checked_sub(1)?).copied()
+    }
+}
