@@ -30,6 +30,7 @@ mod tally;
 pub mod verdict;
 mod rules;
 pub mod quorum;
+pub mod export;
 
 pub use artifact::{NetworkId, Purl};
 pub use bundle::{Bundle, LoggedAt};

@@ -83,3 +83,10 @@ pub const POLICY_LIST_MAX: usize = 256;
 
 /// Reasons of one verdict: a reader acts on the first few; the rest is counted in the last.
 pub const REASONS_MAX: usize = 64;
+
+/// Bytes of a file's name in a link: file systems stop at 255, and the link's own file adds 25.
+pub const LINK_NAME_MAX: usize = 200;
+
+/// Envelopes that one verification summary names: each takes about 270 bytes of the summary's
+/// own envelope, which stays below [`ENVELOPE_MAX`].
+pub const SUMMARY_INPUTS_MAX: usize = 200;
