@@ -7,6 +7,7 @@ mod worlds;
 mod exhausted_worlds;
 mod mutations;
 mod exports;
+mod summaries;
 mod oracles;
 mod sandbox_escape;
 mod rebuild;
