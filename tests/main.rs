@@ -6,6 +6,8 @@ mod vectors;
 mod worlds;
 mod exhausted_worlds;
 mod mutations;
+mod exports;
+mod summaries;
 mod oracles;
 mod sandbox_escape;
 mod rebuild;

@@ -259,7 +259,7 @@ fn directory(kind: &str) -> PathBuf {
 }
 
 /// Compares with the files, or writes them where the developer says so.
-fn same_as_files(kind: &str, vectors: &Vectors) {
+pub(crate) fn same_as_files(kind: &str, vectors: &Vectors) {
     let directory = directory(kind);
     if std::env::var_os("REATTEST_BLESS").is_some() {
         std::fs::create_dir_all(&directory).unwrap();

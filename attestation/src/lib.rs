@@ -36,6 +36,7 @@ mod voice;
 mod tally;
 mod rules;
 pub mod quorum;
+pub mod export;
 
 pub use artifact::{NetworkId, Purl};
 pub use bundle::{Bundle, LoggedAt};

@@ -98,3 +98,10 @@ pub const WITNESS_NAME_MAX: usize = 256;
 
 /// Bytes of a tlog-proof: a checkpoint, and [`PROOF_HASHES_MAX`] lines of 45 with a short head.
 pub const TLOG_PROOF_MAX: usize = CHECKPOINT_MAX + 4 * 1_024;
+
+/// Bytes of a file's name in a link: file systems stop at 255, and the link's own file adds 25.
+pub const LINK_NAME_MAX: usize = 200;
+
+/// Envelopes that one verification summary names: each takes about 270 bytes of the summary's
+/// own envelope, which stays below [`ENVELOPE_MAX`].
+pub const SUMMARY_INPUTS_MAX: usize = 200;
