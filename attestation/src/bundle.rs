@@ -38,7 +38,7 @@ pub enum BundleError {
     /// A recipe or lock to write is no canonical JSON document.
     #[error("cannot write a {what} into a bundle: {why}")]
     Document {
-        /// `recipe` or `lock`.
+        /// `recipe`, `lock` or `links`.
         what: &'static str,
         /// What is wrong with it.
         why: CanonicalError,
@@ -77,12 +77,14 @@ pub struct Bundle {
     pub proofs: Vec<LoggedAt>,
     /// Heads of those logs.
     pub checkpoints: Vec<SignedCheckpoint>,
-    /// Operators' certificates for the keys of those logs.
+    /// What operators say about the keys of those logs: certificates, revocations, rotations.
     pub certificates: Vec<Envelope>,
     /// Recipes that the attestations name, canonical JSON each.
     pub recipes: Vec<Vec<u8>>,
     /// Locks that the attestations name, canonical JSON each.
     pub locks: Vec<Vec<u8>>,
+    /// Links for other tools that the attestations name, canonical JSON each.
+    pub links: Vec<Vec<u8>>,
     /// Lines of others, or damaged ones of ours: passed over, and shown to who asks why a vote is
     /// missing.
     pub ignored: Vec<Ignored>,
@@ -184,7 +186,9 @@ impl Bundle {
         for proof in &self.proofs {
             line(&mut out, "proof", &proof_line(proof))?;
         }
-        for (what, documents) in [("recipe", &self.recipes), ("lock", &self.locks)] {
+        for (what, documents) in
+            [("recipe", &self.recipes), ("lock", &self.locks), ("links", &self.links)]
+        {
             for document in documents {
                 line(&mut out, what, &document_line(what, document)?)?;
             }
@@ -204,6 +208,7 @@ impl Bundle {
             "certificate" => self.certificates.push(read_certificate(object)?),
             "recipe" => self.recipes.push(read_document(object)?),
             "lock" => self.locks.push(read_document(object)?),
+            "links" => self.links.push(read_document(object)?),
             _ => return Err(format!("lines of kind {:?} are not known here", quoted(&kind))),
         }
         Ok(())

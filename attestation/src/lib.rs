@@ -47,7 +47,7 @@ pub use file::HashedFile;
 pub use key::{PublicKey, SecretKey, Sign};
 pub use outcome::{ArtifactOutcome, Outcome};
 pub use policy::Policy;
-pub use quorum::{conclude, conclude_showing};
+pub use quorum::{Grounds, conclude, conclude_showing};
 pub use statement::{
     Announcement, Authority, BuildFacts, Certificate, Certified, Claim, Material, OperatorWord,
     Rebuild, Retraction, Revocation, Rotation,

@@ -36,14 +36,25 @@ pub fn conclude(
     conclude_showing(policy, evidence, question, now).0
 }
 
-/// The same, with the digests of all envelopes that the verdict rests on: the newest counting
-/// statements of voting operators, and their operators' words on the keys.
+/// What a verdict rests on, for those who sum it up.
+#[derive(Clone, Eq, PartialEq, Debug, Default)]
+pub struct Grounds {
+    /// Digests of all envelopes that were used: the newest counting statements of voting
+    /// operators, and those operators' words on the keys.
+    pub envelopes: BTreeSet<Digest>,
+    /// Operators that support the file.
+    pub supporters: usize,
+    /// Operators that vote.
+    pub operators: usize,
+}
+
+/// The same, with what it rests on.
 pub fn conclude_showing(
     policy: &Policy,
     evidence: &Evidence,
     question: &Question,
     now: Timestamp,
-) -> (Verdict, BTreeSet<Digest>) {
+) -> (Verdict, Grounds) {
     let finding = match &question.purl {
         Some(purl) => Finding::of(policy, Relevant::of(evidence, question, purl), now),
         None => without_purl(policy, evidence, question, now),
@@ -58,7 +69,7 @@ struct Finding {
     have: usize,
     votes: Vec<Vote>,
     reasons: Vec<Reason>,
-    rests_on: BTreeSet<Digest>,
+    grounds: Grounds,
 }
 
 impl Finding {
@@ -80,14 +91,18 @@ impl Finding {
             reasons.extend(voices.iter_mut().flat_map(|voice| voice.passed_over.drain(..)));
         }
         let have = policy.formula().have(&tally.supporters());
-        let rests_on = voices.iter().flat_map(|voice| voice.rests_on.iter().copied()).collect();
+        let grounds = Grounds {
+            envelopes: voices.iter().flat_map(|voice| voice.rests_on.iter().copied()).collect(),
+            supporters: tally.supporters().len(),
+            operators: policy.of(),
+        };
         let votes = voices.into_iter().flat_map(|voice| voice.votes).collect();
-        Self { purl: Some(relevant.purl().clone()), conclusion, have, votes, reasons, rests_on }
+        Self { purl: Some(relevant.purl().clone()), conclusion, have, votes, reasons, grounds }
     }
 
     fn inconclusive(reasons: Vec<Reason>) -> Self {
-        let (votes, rests_on) = (Vec::new(), BTreeSet::new());
-        Self { purl: None, conclusion: Conclusion::Inconclusive, have: 0, votes, reasons, rests_on }
+        let (votes, grounds) = (Vec::new(), Grounds::default());
+        Self { purl: None, conclusion: Conclusion::Inconclusive, have: 0, votes, reasons, grounds }
     }
 
     fn into_verdict(
@@ -95,7 +110,7 @@ impl Finding {
         policy: &Policy,
         evidence: &Evidence,
         question: &Question,
-    ) -> (Verdict, BTreeSet<Digest>) {
+    ) -> (Verdict, Grounds) {
         let mut reasons = Vec::new();
         for reason in self.reasons {
             if !reasons.contains(&reason) && reasons.len() < REASONS_MAX {
@@ -116,7 +131,7 @@ impl Finding {
             reasons,
             policy: PolicyApplied { sha256: policy.digest(), mode: policy.mode() },
         };
-        (verdict, self.rests_on)
+        (verdict, self.grounds)
     }
 }
 

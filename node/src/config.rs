@@ -42,6 +42,9 @@ pub struct Config {
     /// The operator's certificate of that key.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
+    /// The consumer's key, which signs summaries of verdicts; not needed by the node.
+    #[serde(default)]
+    pub consumer_key: Option<PathBuf>,
     /// Where artifacts and sources come from.
     #[serde(default)]
     pub archive: Archive,
@@ -77,6 +80,7 @@ impl Config {
         config.policy = base.join(&config.policy);
         config.key = config.key.map(|key| base.join(key));
         config.certificate = config.certificate.map(|certificate| base.join(certificate));
+        config.consumer_key = config.consumer_key.map(|key| base.join(key));
         config.archive.keyring = config.archive.keyring.map(|keyring| base.join(keyring));
         if config.has(Role::Rebuild) && (config.key.is_none() || config.certificate.is_none()) {
             return Err(Fault::text(format!(

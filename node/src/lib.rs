@@ -27,6 +27,7 @@ pub mod signer;
 pub mod store;
 pub mod protocol;
 pub mod query;
+pub mod export;
 pub mod setup;
 pub mod shell;
 pub mod demo;

@@ -85,3 +85,7 @@ pub const OUTPUT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
 /// Seconds between two beats of the node's clock.
 pub const TICK: Duration = Duration::from_millis(500);
+
+/// Packages that one file is judged as where nobody says which is meant: a file belongs to one or
+/// two releases, and the empty file to any number.
+pub const FILE_PACKAGES: usize = 64;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use reattest_attestation::log::Origin;
+use reattest_attestation::export::LinkDocument;
 use reattest_attestation::{
     Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, HashedFile, LoggedAt, Policy,
     Purl, Question, Verdict, conclude,
@@ -13,12 +13,33 @@ use crate::clock;
 use crate::config::Config;
 use crate::entry::{claim_of, documents_of};
 use crate::fault::Fault;
+use crate::limits::FILE_PACKAGES;
 use crate::shell::control::{self, Answer, Ask};
 use crate::store::index::{Index, MemoryIndex, Place, Selector, catch_up};
 use crate::store::{Log, LogError, Store};
 
+/// Evidence that a store cannot give.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// The store's own fault.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Bytes that very many packages publish, such as the empty file: judging all of them would
+    /// cost far more than any other question.
+    #[error(
+        "found a file that is published under more than {FILE_PACKAGES} names, needed one; say what it is meant to be with --as PURL"
+    )]
+    TooManyNames,
+}
+
 /// All evidence of a store on a package, or on every package that some bytes are said to be.
-pub fn evidence(store: &Store, index: &dyn Index, selector: &Selector) -> Result<Bundle, LogError> {
+///
+/// The heads of all logs come along: who is silent must be seen to be silent lately.
+pub fn evidence(
+    store: &Store,
+    index: &dyn Index,
+    selector: &Selector,
+) -> Result<Bundle, EvidenceError> {
     let mut places: BTreeSet<Place> = index.find(selector).into_iter().collect();
     if matches!(selector, Selector::File(_)) {
         // What others published under the same name decides too.
@@ -27,16 +48,12 @@ pub fn evidence(store: &Store, index: &dyn Index, selector: &Selector) -> Result
         }
     }
     let mut bundle = Bundle::default();
-    let mut origins: BTreeSet<Origin> = BTreeSet::new();
     for place in &places {
-        let Some(log) = store.log(&place.origin) else {
-            continue;
-        };
-        if add_entry(&mut bundle, store, log, place.index)? {
-            origins.insert(place.origin.clone());
+        if let Some(log) = store.log(&place.origin) {
+            add_entry(&mut bundle, store, log, place.index)?;
         }
     }
-    for log in origins.iter().filter_map(|origin| store.log(origin)) {
+    for log in store.logs() {
         bundle.checkpoints.extend(log.checkpoint().cloned());
         bundle.checkpoints.extend(log.fork()?);
         let certificate = log.certificate().and_then(|bytes| Envelope::parse(bytes).ok());
@@ -45,7 +62,7 @@ pub fn evidence(store: &Store, index: &dyn Index, selector: &Selector) -> Result
     Ok(bundle)
 }
 
-fn packages(store: &Store, places: &BTreeSet<Place>) -> Result<BTreeSet<Purl>, LogError> {
+fn packages(store: &Store, places: &BTreeSet<Place>) -> Result<BTreeSet<Purl>, EvidenceError> {
     let mut found = BTreeSet::new();
     for place in places {
         let Some(log) = store.log(&place.origin) else {
@@ -59,27 +76,35 @@ fn packages(store: &Store, places: &BTreeSet<Place>) -> Result<BTreeSet<Purl>, L
                 found.insert(purl);
             }
         }
+        if found.len() > FILE_PACKAGES {
+            return Err(EvidenceError::TooManyNames);
+        }
     }
     Ok(found)
 }
 
-/// Adds an entry that a checkpoint covers; whether it did.
-fn add_entry(bundle: &mut Bundle, store: &Store, log: &Log, index: u64) -> Result<bool, LogError> {
+/// Adds an entry that a checkpoint covers.
+fn add_entry(bundle: &mut Bundle, store: &Store, log: &Log, index: u64) -> Result<(), LogError> {
     let Some(size) = log.checkpoint().map(|signed| signed.unverified().size) else {
-        return Ok(false);
+        return Ok(());
     };
     let (Some(key), Some(entry)) = (log.key(), log.entry(index)?) else {
-        return Ok(false);
+        return Ok(());
     };
     let (Ok(envelope), Some(proof)) = (Envelope::parse(&entry), log.inclusion(index, size)?) else {
-        return Ok(false);
+        return Ok(());
     };
     for digest in claim_of(&key, &entry).iter().flat_map(documents_of) {
         let Some(document) = store.document(digest) else {
             continue;
         };
-        let is_lock = is_lock(&document);
-        let shelf = if is_lock { &mut bundle.locks } else { &mut bundle.recipes };
+        let shelf = if LinkDocument::parse(&document).is_ok() {
+            &mut bundle.links
+        } else if reattest_rebuilder::Lock::parse(&document).is_ok() {
+            &mut bundle.locks
+        } else {
+            &mut bundle.recipes
+        };
         if !shelf.contains(&document) {
             shelf.push(document);
         }
@@ -87,11 +112,7 @@ fn add_entry(bundle: &mut Bundle, store: &Store, log: &Log, index: u64) -> Resul
     let (digest, origin) = (envelope.digest(), log.origin().clone());
     bundle.proofs.push(LoggedAt { envelope: digest, origin, size, proof });
     bundle.envelopes.push(envelope);
-    Ok(true)
-}
-
-fn is_lock(document: &[u8]) -> bool {
-    reattest_rebuilder::Lock::parse(document).is_ok()
+    Ok(())
 }
 
 /// Where evidence comes from.
@@ -139,7 +160,7 @@ pub fn from_disk(data: &Path, selector: &Selector) -> Result<Bundle, Fault> {
     let store = Store::read_only(data)?;
     let mut index = MemoryIndex::default();
     catch_up(&mut index, &store)?;
-    Ok(evidence(&store, &index, selector)?)
+    evidence(&store, &index, selector).map_err(|error| Fault::text(error.to_string()))
 }
 
 /// What evidence on a question is looked up by.

@@ -28,6 +28,7 @@ struct Places {
     operator: PathBuf,
     key: PathBuf,
     certificate: PathBuf,
+    consumer: PathBuf,
 }
 
 impl Places {
@@ -44,12 +45,14 @@ impl Places {
             operator: keys.join("operator.key"),
             key: keys.join("rebuilder.key"),
             certificate: keys.join("certificate.json"),
+            consumer: keys.join("consumer.key"),
             data,
         })
     }
 
     fn first_that_exists(&self) -> Option<&Path> {
-        let files = [&self.config, &self.policy, &self.operator, &self.key, &self.certificate];
+        let Self { config, policy, operator, key, certificate, consumer, .. } = self;
+        let files = [config, policy, operator, key, certificate, consumer];
         files.into_iter().find(|path| path.exists()).map(PathBuf::as_path)
     }
 }
@@ -67,6 +70,7 @@ impl Init {
         let certificate = setup::certify(&operator, rebuilder.public_key())?;
         setup::write_key(&places.operator, &operator, &self.name)?;
         setup::write_key(&places.key, &rebuilder, "rebuilder")?;
+        setup::write_key(&places.consumer, &setup::new_key()?, "consumer")?;
         setup::write_new(&places.certificate, certificate.as_bytes(), 0o644)?;
         setup::write_new(&places.policy, self.policy().as_bytes(), 0o644)?;
         setup::write_new(&places.config, self.config(&places).as_bytes(), 0o644)?;
@@ -124,6 +128,7 @@ impl Init {
              policy = {policy:?}\n\
              key = {key:?}\n\
              certificate = {certificate:?}\n\
+             consumer_key = {consumer:?}\n\
              \n\
              # Where peers reach this node, and peers that it dials, as multiaddrs.\n\
              listen = [\"/ip4/0.0.0.0/tcp/4101\"]\n\
@@ -138,6 +143,7 @@ impl Init {
             policy = places.policy.to_string_lossy(),
             key = places.key.to_string_lossy(),
             certificate = places.certificate.to_string_lossy(),
+            consumer = places.consumer.to_string_lossy(),
         )
     }
 }

@@ -3,9 +3,11 @@
 mod announce;
 mod bundle;
 mod demo;
+mod export;
 mod init;
 mod node;
 pub mod output;
+mod policy;
 mod query;
 mod rebuild;
 mod render;
@@ -57,6 +59,10 @@ enum Command {
     Query(query::Query),
     /// The evidence on a file, to carry along with it.
     Bundle(bundle::Bundle),
+    /// The evidence on a file in the formats of other tools.
+    Export(export::Export),
+    /// Checks a policy before it judges anything.
+    Policy(policy::Policy),
     /// How the running node is.
     Status(status::Status),
     /// One process of a node; started by the node itself.
@@ -108,6 +114,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Verify(command) => command.run(config),
         Command::Query(command) => command.run(config),
         Command::Bundle(command) => command.run(config),
+        Command::Export(command) => command.run(config),
+        Command::Policy(command) => command.run(config),
         Command::Status(command) => command.run(&load(config)?),
         Command::Role(command) => command.run(&load(config)?),
     }

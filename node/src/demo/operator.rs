@@ -50,6 +50,7 @@ impl Operator {
             key: Some(key_file),
             certificate: Some(certificate_file),
             archive: Archive::default(),
+            consumer_key: None,
             lies,
         };
         let config_file = directory.join("config.toml");

@@ -23,10 +23,14 @@ impl Node {
             FromSigner::Hello { .. } => {
                 self.own = Some(OwnLog::greeted(message, &mut self.store)?);
             }
-            FromSigner::Entry { index, envelope } => {
+            FromSigner::Entry { index, envelope, links } => {
                 let Some(own) = &self.own else {
                     return Err(signer_ended());
                 };
+                if let Some(links) = links {
+                    let digest = self.store.put_document(&links)?;
+                    self.core.holds_document(digest);
+                }
                 let size = own.store(&mut self.store, index, &envelope)?;
                 if let Some(roles) = &self.roles {
                     roles.tell_signer(&ToSigner::Stored { size })?;

@@ -1,4 +1,4 @@
-//! Where the rebuilder's key is kept: a file that nobody else may read.
+//! Where a key is kept: a file that nobody else may read.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -32,7 +32,7 @@ pub(super) fn open(config: &Config) -> Result<(SecretKey, Vec<u8>), Fault> {
 }
 
 /// Reads a private key in OpenSSH's format; one that others may read is refused.
-fn read_key(path: &Path) -> Result<SecretKey, Fault> {
+pub(crate) fn read_key(path: &Path) -> Result<SecretKey, Fault> {
     let name = path.display();
     let fail = |error| Fault::new(format!("the key {name} cannot be read"), error);
     let mode = fs::metadata(path).map_err(fail)?.permissions().mode();

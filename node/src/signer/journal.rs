@@ -37,6 +37,8 @@ pub(super) struct Pending {
     pub(super) index: u64,
     /// The envelope.
     pub(super) envelope: ByteBuf,
+    /// The links that it names, where it names some.
+    pub(super) links: Option<ByteBuf>,
 }
 
 /// The two files, for one log.

@@ -38,6 +38,8 @@ pub enum FromSigner {
         index: u64,
         /// The envelope.
         envelope: ByteBuf,
+        /// The document of links that it names: kept and served like a recipe.
+        links: Option<ByteBuf>,
     },
     /// Publish this head.
     Head {

@@ -6,7 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "two links need a thread each")]
 
 pub mod messages;
-mod custody;
+pub(crate) mod custody;
 mod journal;
 mod statement;
 
@@ -161,21 +161,22 @@ impl Signer {
         let payload = announcement
             .to_payload()
             .map_err(|error| Fault::new("the announcement cannot be composed", error))?;
-        self.log(payload)
+        self.log(payload, None)
     }
 
     fn attest(&mut self, result: Attest, files: Vec<OwnedFd>) -> Result<u64, Fault> {
-        let payload = statement::compose(&self.network, &self.key.public_key(), result, files)?;
-        self.log(payload)
+        let composed = statement::compose(&self.network, &self.key, result, files)?;
+        self.log(composed.payload, composed.links)
     }
 
     /// Signs a statement of this process's own making, and logs it.
-    fn log(&mut self, payload: Vec<u8>) -> Result<u64, Fault> {
+    fn log(&mut self, payload: Vec<u8>, links: Option<Vec<u8>>) -> Result<u64, Fault> {
         self.begin_year()?;
         let envelope = Envelope::sign(payload, &self.key)
             .map_err(|error| Fault::new("the statement cannot be signed", error))?;
         let index = self.state.frontier.size();
-        let pending = Pending { index, envelope: ByteBuf::from(envelope.as_bytes()) };
+        let (envelope, links) = (ByteBuf::from(envelope.as_bytes()), links.map(ByteBuf::from));
+        let pending = Pending { index, envelope, links };
         self.journal.begin(&pending)?;
         self.publish(&pending)
     }
@@ -194,9 +195,9 @@ impl Signer {
 
     /// Node's disk, then head, then everybody: in this order.
     fn publish(&mut self, pending: &Pending) -> Result<u64, Fault> {
-        let Pending { index, envelope } = pending.clone();
+        let Pending { index, envelope, links } = pending.clone();
         let leaf = leaf_hash(&envelope);
-        self.node.send(&FromSigner::Entry { index, envelope })?;
+        self.node.send(&FromSigner::Entry { index, envelope, links })?;
         self.wait_until_stored(index.saturating_add(1))?;
         let mut frontier = self.state.frontier.clone();
         frontier.push(leaf);

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
-use reattest_attestation::{ArtifactOutcome, Digest, Digester, NetworkId, PublicKey, Rebuild};
+use reattest_attestation::export::{LinkDocument, LinkError, Reproduced};
+use reattest_attestation::{ArtifactOutcome, Digest, Digester, NetworkId, Rebuild, Sign};
 use rustix::fs::{SealFlags, fcntl_get_seals};
 
 use super::messages::{Attest, Compared};
@@ -15,20 +16,28 @@ use crate::limits::OUTPUT_BYTES;
 const SEALS: SealFlags =
     SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
 
-/// The statement over a finished rebuild, in canonical JSON.
+/// What is to be logged of one rebuild.
+pub(super) struct Composed {
+    /// The statement, in canonical JSON.
+    pub(super) payload: Vec<u8>,
+    /// The links for other tools, which the statement names by digest.
+    pub(super) links: Option<Vec<u8>>,
+}
+
+/// Composes the statement over a finished rebuild, and signs links to what it reproduced.
 pub(super) fn compose(
     network: &NetworkId,
-    signer: &PublicKey,
+    key: &dyn Sign,
     result: Attest,
     files: Vec<OwnedFd>,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Composed, Fault> {
     let digests = files.into_iter().map(hash_sealed).collect::<Result<Vec<_>, _>>()?;
     let artifacts = result
         .artifacts
         .iter()
         .map(|compared| observe(compared, &digests))
         .collect::<Result<Vec<_>, _>>()?;
-    let rebuild = Rebuild {
+    let mut rebuild = Rebuild {
         network: network.clone(),
         source: result.source,
         recipe: result.recipe,
@@ -40,9 +49,29 @@ pub(super) fn compose(
         links: None,
         facts: result.facts,
     };
-    rebuild
-        .to_payload(signer)
-        .map_err(|error| Fault::new("the statement cannot be composed", error))
+    let links = links(&rebuild, key)?;
+    rebuild.links = links.as_ref().map(LinkDocument::digest);
+    let payload = rebuild
+        .to_payload(&key.public_key())
+        .map_err(|error| Fault::new("the statement cannot be composed", error))?;
+    Ok(Composed { payload, links: links.map(|links| links.as_bytes().to_vec()) })
+}
+
+/// Links in other tools' formats. A name that those tools cannot carry costs the link, and not
+/// the attestation.
+fn links(rebuild: &Rebuild, key: &dyn Sign) -> Result<Option<LinkDocument>, Fault> {
+    let reproduced = Reproduced::of(rebuild);
+    if reproduced.is_empty() {
+        return Ok(None);
+    }
+    match LinkDocument::sign(&reproduced, &rebuild.sources, key) {
+        Ok(links) => Ok(Some(links)),
+        Err(LinkError::Unsigned(error)) => Err(Fault::new("the links cannot be signed", error)),
+        Err(error) => {
+            tracing::warn!(%error, "no links are made for this rebuild");
+            Ok(None)
+        }
+    }
 }
 
 fn observe(compared: &Compared, digests: &[Digest]) -> Result<ArtifactOutcome, Fault> {

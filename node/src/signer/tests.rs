@@ -46,6 +46,7 @@ fn config(home: &Path) -> Config {
         key: Some(home.join("key")),
         certificate: Some(home.join("certificate")),
         archive: Archive::default(),
+        consumer_key: None,
         lies: false,
     }
 }
@@ -125,7 +126,7 @@ fn result(published: Digest, produced: Option<u16>, again: Option<u16>) -> Attes
 impl Played {
     /// Plays an honest node for one entry: its envelope and the head over it.
     fn log_one(&self, index: u64) -> (Vec<u8>, SignedCheckpoint) {
-        let FromSigner::Entry { index: found, envelope } = self.node.receive().unwrap() else {
+        let FromSigner::Entry { index: found, envelope, .. } = self.node.receive().unwrap() else {
             panic!("no entry")
         };
         assert_eq!(found, index);
