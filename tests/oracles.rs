@@ -1,6 +1,8 @@
 //! What we sign, checked by programs that other people wrote.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod tlog;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
