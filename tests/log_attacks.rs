@@ -214,6 +214,18 @@ fn a_node_is_no_leaf_and_a_leaf_is_no_node() {
 }
 
 #[test]
+fn a_path_longer_than_the_tree_is_high_is_refused_even_where_it_leads_to_the_root() {
+    // A head that says less than its root holds: entry 3 of 4 would be entry 1 of 2, or 0 of 1.
+    let log = TiledLog::of(4, "one");
+    let (leaf, path, root) = (log.leaf(3), log.inclusion(3, 4).hashes, log.at(4).1);
+    for (index, size) in [(0, 1), (1, 2), (2, 3)] {
+        let hashes = path.clone();
+        let held = verify_inclusion(leaf, &InclusionProof { index, hashes }, size, root);
+        assert!(held.is_err(), "{index} of {size}");
+    }
+}
+
+#[test]
 fn an_empty_consistency_proof_holds_between_equal_heads_only() {
     let log = TiledLog::of(20, "one");
     for old in 1..=20 {

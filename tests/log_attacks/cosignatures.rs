@@ -89,6 +89,18 @@ fn a_cosignature_with_another_time_is_refused() {
 }
 
 #[test]
+fn of_two_true_lines_the_newest_counts_in_either_order() {
+    let log = TiledLog::of(5, "one");
+    let (witness, key) = witness("witness.example");
+    let cosigned = |seconds| log.signed(5).cosign(witness.name(), &key, at(seconds)).unwrap();
+    for (first, second) in [(NOW - 9, NOW), (NOW, NOW - 9)] {
+        let (name, blob) = last_line(&cosigned(second));
+        let both = with_line(&cosigned(first), &name, &blob);
+        assert_eq!(time(&log, &both, &witness), Ok(Some(at(NOW))));
+    }
+}
+
+#[test]
 fn a_line_under_another_name_is_nobodys() {
     let log = TiledLog::of(5, "one");
     let (witness, key) = witness("witness.example");
