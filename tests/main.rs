@@ -8,6 +8,7 @@ mod exhausted_worlds;
 mod mutations;
 mod exports;
 mod summaries;
+mod log_attacks;
 mod oracles;
 mod sandbox_escape;
 mod rebuild;

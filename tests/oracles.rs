@@ -4,6 +4,7 @@
 mod tools;
 mod attestations;
 mod links;
+mod tlog;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -14,6 +14,9 @@ use crate::log::{
 };
 use crate::statement::{Certified, Claim, OperatorWord, Rebuild, Retraction, Revoked};
 
+/// Where an entry stands, with the heads that prove it there.
+type Places = BTreeMap<Position, BTreeSet<Under>>;
+
 /// Why something is refused, and whose fault that is.
 type Why = (Blame, String);
 
@@ -26,6 +29,8 @@ pub(super) struct Desk<'a> {
     notes: BTreeMap<PublicKey, BTreeMap<Vec<u8>, VerifiedCheckpoint>>,
     /// By log and size, then root: whether the log's key signed that head.
     heads: BTreeMap<(Origin, u64), BTreeMap<Digest, bool>>,
+    /// The leaf hash at each place under a head that the log's key signed.
+    entries: BTreeMap<(PublicKey, Position), Digest>,
     rebuilds: Vec<Logged<Rebuild>>,
     retractions: Vec<Logged<Retraction>>,
     forked: BTreeSet<PublicKey>,
@@ -42,6 +47,7 @@ impl<'a> Desk<'a> {
             by_fingerprint: BTreeMap::new(),
             notes: BTreeMap::new(),
             heads: BTreeMap::new(),
+            entries: BTreeMap::new(),
             rebuilds: Vec::new(),
             retractions: Vec::new(),
             forked: BTreeSet::new(),
@@ -63,7 +69,6 @@ impl<'a> Desk<'a> {
         self.statements(&bundle.envelopes, &bundle.proofs);
         self.rebuilds.sort_by_key(|logged| (logged.key(), logged.position, logged.digest()));
         self.retractions.sort_by_key(|logged| (logged.key(), logged.position, logged.digest()));
-        self.find_two_histories();
         Evidence {
             network: self.network.clone(),
             completeness,
@@ -169,22 +174,22 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// A well-formed statement that is neither rebuild nor retraction says nothing here.
+    /// A well-formed statement that is neither rebuild nor retraction says nothing here; its place
+    /// in the log is noted all the same.
     fn statement(&mut self, envelope: &Envelope, places: &[&LoggedAt]) -> Result<(), Why> {
         let key = *self.by_fingerprint.get(envelope.keyid()).ok_or_else(no_certificate)?;
         let authentic =
             envelope.verify(&key).map_err(|error| (error.whose(), error.to_string()))?;
+        let standing = self.places(&authentic, places);
         let claim = authentic.claim().map_err(|error| (error.whose(), error.to_string()))?;
         match claim {
             Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild) => {
                 self.of_this_network(&rebuild.network)?;
-                let logged = self.logged(&authentic, &rebuild, places)?;
-                self.rebuilds.extend(logged);
+                self.rebuilds.extend(logged(&authentic, &rebuild, standing?));
             }
             Claim::Retraction(retraction) => {
                 self.of_this_network(&retraction.network)?;
-                let logged = self.logged(&authentic, &retraction, places)?;
-                self.retractions.extend(logged);
+                self.retractions.extend(logged(&authentic, &retraction, standing?));
             }
             Claim::Announcement(_)
             | Claim::Certificate(_)
@@ -202,40 +207,37 @@ impl<'a> Desk<'a> {
         Err((Blame::Carrier, format!("it is of network {found}, not {}", self.network)))
     }
 
-    /// One for each place that a proof leads to; without any, the last thing that was wrong.
-    fn logged<T: Clone>(
-        &self,
-        authentic: &Authentic,
-        claim: &T,
-        places: &[&LoggedAt],
-    ) -> Result<Vec<Logged<T>>, Why> {
-        let leaf = leaf_hash(authentic.envelope().as_bytes());
-        let mut found: BTreeMap<Position, BTreeSet<Under>> = BTreeMap::new();
+    /// Every place that a proof leads to; without any, the last thing that was wrong.
+    ///
+    /// Two entries at one place of one log under heads that its key signed are two histories,
+    /// whatever the entries say, and even where no two heads of one size are at hand.
+    fn places(&mut self, authentic: &Authentic, places: &[&LoggedAt]) -> Result<Places, Why> {
+        let (key, leaf) = (authentic.key(), leaf_hash(authentic.envelope().as_bytes()));
+        let mut found = Places::new();
         let mut wrong = "no proof here places it in its key's log".to_owned();
         for at in places {
-            match self.under(leaf, authentic.key(), at) {
-                Ok(under) => {
-                    let position = Position { year: at.origin.year(), index: at.proof.index };
-                    found.entry(position).or_default().insert(under);
+            let under = match self.under(leaf, key, at) {
+                Ok(under) => under,
+                Err(why) => {
+                    wrong = why;
+                    continue;
                 }
-                Err(why) => wrong = why,
+            };
+            let position = Position { year: at.origin.year(), index: at.proof.index };
+            if under.signed && *self.entries.entry((key, position)).or_insert(leaf) != leaf {
+                self.forked.insert(key);
             }
+            found.entry(position).or_default().insert(under);
         }
-        if found.is_empty() {
-            return Err((Blame::Carrier, wrong));
-        }
-        let logged = |(position, under)| Logged {
-            authentic: authentic.clone(),
-            claim: claim.clone(),
-            position,
-            under,
-        };
-        Ok(found.into_iter().map(logged).collect())
+        if found.is_empty() { Err((Blame::Carrier, wrong)) } else { Ok(found) }
     }
 
     fn under(&self, leaf: Digest, key: PublicKey, at: &LoggedAt) -> Result<Under, String> {
         if at.origin.key_digest() != key.digest() {
             return Err("its proof is of another key's log".to_owned());
+        }
+        if at.origin.network() != self.network {
+            return Err(format!("its proof is of another network than {}", self.network));
         }
         let roots = self.heads.get(&(at.origin.clone(), at.size)).ok_or_else(|| {
             format!("no verified head of size {} of {} is here", at.size, at.origin)
@@ -247,24 +249,16 @@ impl<'a> Desk<'a> {
         let head = Checkpoint { origin: at.origin.clone(), size: at.size, root };
         Ok(Under { head, signed })
     }
-
-    /// Two statements at one place of one log under heads that its key signed: two histories,
-    /// even where no two heads of one size are at hand.
-    fn find_two_histories(&mut self) {
-        let mut first: BTreeMap<(PublicKey, Position), Digest> = BTreeMap::new();
-        let rebuilds = self.rebuilds.iter().map(place);
-        let retractions = self.retractions.iter().map(place);
-        for (key, position, digest, signed) in rebuilds.chain(retractions) {
-            if signed && *first.entry((key, position)).or_insert(digest) != digest {
-                self.forked.insert(key);
-            }
-        }
-    }
 }
 
-fn place<T>(logged: &Logged<T>) -> (PublicKey, Position, Digest, bool) {
-    let signed = logged.under.iter().any(|under| under.signed);
-    (logged.key(), logged.position, logged.digest(), signed)
+/// One for each place.
+fn logged<T: Clone>(authentic: &Authentic, claim: &T, places: Places) -> Vec<Logged<T>> {
+    let (authentic, claim) = (authentic.clone(), claim.clone());
+    let logged = |(position, under)| {
+        let (authentic, claim) = (authentic.clone(), claim.clone());
+        Logged { authentic, claim, position, under }
+    };
+    places.into_iter().map(logged).collect()
 }
 
 fn no_certificate() -> Why {
