@@ -259,6 +259,19 @@ fn a_signer_that_answers_nonsense_makes_no_links() {
 }
 
 #[test]
+fn a_link_in_an_envelope_of_ours_claims_nothing() {
+    let rebuild = attested('-');
+    let verified = links(&rebuild).verify(&key(), &rebuild).unwrap();
+    let link = &verified.all()[0].in_toto().bytes;
+    // The key id is outside the signature, so anybody can write the other one.
+    let mut envelope: Value = serde_json::from_slice(link).unwrap();
+    envelope["signatures"][0]["keyid"] = key().fingerprint().into();
+    let envelope = Envelope::parse(&canonical::to_bytes(&envelope).unwrap()).unwrap();
+    let message = envelope.verify(&key()).unwrap().claim().unwrap_err().to_string();
+    assert!(message.contains("a statement of another shape"), "{message}");
+}
+
+#[test]
 fn a_bundle_of_envelopes_is_a_set() {
     let (first, second) = (announced(P), announced(Q));
     let bytes = intoto_jsonl([&first, &second]);

@@ -140,7 +140,8 @@ fn each_of_slsas_seven_checks_refuses() {
     refused(&Envelope::sign(borrowed, &consumer()).unwrap(), &expected, "found verifier");
     refused(&envelope, &Expected { purl: &hostname, ..expected }, "hostname");
     let failed = summary(&inputs(VsaResult::Failed), VsaKind::Conformant);
-    refused(&failed, &expected, "FAILED");
+    refused(&failed, &expected, "verification result FAILED");
+    refused(&failed, &Expected { level: "FAILED", ..expected }, "verification result FAILED");
     refused(&envelope, &Expected { level: BUILD_LEVEL_1, ..expected }, "levels");
     refused(&summary(&passed(1), VsaKind::Conformant), &expected, "levels");
     refused(&summary(&passed(2), VsaKind::Compatible), &expected, "levels");

@@ -72,25 +72,27 @@ fn answers(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-/// The first of a file in `target/oracles` and a name on the PATH that answers these arguments.
-fn find(place: &str, name: &str, arguments: &[&str], what: &str) -> Option<PathBuf> {
-    let found = [installed().join(place), name.into()]
-        .into_iter()
-        .find(|tool| answers(Command::new(tool).args(arguments)));
+/// A tool that is looked for once: as a file of `target/oracles`, then as a name on the PATH.
+/// Every test that asks for one that is missing is a skip of its own.
+fn find(
+    once: &'static OnceLock<Option<PathBuf>>,
+    [place, name]: [&str; 2],
+    arguments: &[&str],
+    what: &str,
+) -> Option<&'static PathBuf> {
+    let works = |tool: &PathBuf| answers(Command::new(tool).args(arguments));
+    let places = || [installed().join(place), name.into()];
+    let found = once.get_or_init(|| places().into_iter().find(works));
     if found.is_none() {
         missing(what, "it is not installed; run tests/oracles/install");
     }
-    found
+    found.as_ref()
 }
 
 fn python() -> Option<&'static PathBuf> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let imports = "import in_toto, in_toto_attestation, securesystemslib";
-    let look = || {
-        let what = "in-toto and securesystemslib";
-        find("venv/bin/python", "python3", &["-I", "-c", imports], what)
-    };
-    PYTHON.get_or_init(look).as_ref()
+    let imports = ["-I", "-c", "import in_toto, in_toto_attestation, securesystemslib"];
+    find(&PYTHON, ["venv/bin/python", "python3"], &imports, "in-toto and securesystemslib")
 }
 
 /// How many of `keys` signed a statement with the file as a subject, asked of securesystemslib:
@@ -134,8 +136,8 @@ pub(crate) fn repro_threshold(
     keys: &[PathBuf],
 ) -> Option<Answer> {
     static TOOL: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let look = || find("bin/repro-threshold", "repro-threshold", &["--version"], "repro-threshold");
-    let mut command = Command::new(TOOL.get_or_init(look).as_ref()?);
+    let places = ["bin/repro-threshold", "repro-threshold"];
+    let mut command = Command::new(find(&TOOL, places, &["--version"], "repro-threshold")?);
     command.args(["plumbing", "verify", "-t"]).arg(need.to_string());
     for (option, files) in [("-S", keys), ("-A", links)] {
         for file in files {
