@@ -6,6 +6,7 @@ mod vectors;
 mod worlds;
 mod exhausted_worlds;
 mod mutations;
+mod fuzz_corpus;
 mod oracles;
 mod sandbox_escape;
 mod rebuild;
