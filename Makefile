@@ -1,6 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each sets up what is missing.
 .POSIX:
-.PHONY: demo test deps build lint deny help
+.PHONY: demo test deps build lint deny help fuzz fuzz-corpus bench
 
 # Where an ordinary user's copy of bubblewrap goes when nobody may install it for the system.
 TOOLS := $(CURDIR)/target/tools
@@ -10,6 +10,8 @@ REATTEST := target/debug/reattest
 help:
 	@echo "make demo   a network on this machine rebuilds a real package and agrees"
 	@echo "make test   every test, the lints, and the licences"
+	@echo "make fuzz   hostile bytes against every decoder, FUZZ_SECONDS=60 each"
+	@echo "make bench  how fast it is, side by side with others, in release builds"
 
 demo: build
 	$(REATTEST) demo
@@ -23,6 +25,47 @@ build: deps
 lint: deps
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Hostile bytes against every decoder. The fuzzers begin from the committed corpus and the vectors,
+# and keep what they find in target/fuzz; RUSTC_BOOTSTRAP lets a stable compiler instrument code.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= statement envelope checkpoint proof bundle evidence policy codec document
+FUZZ := RUSTC_BOOTSTRAP=1 cargo fuzz
+FUZZ_WHERE := --fuzz-dir tests/fuzz --target-dir target/fuzz
+
+fuzz: fuzz-tools
+	$(FUZZ) build $(FUZZ_WHERE)
+	@set -e; for target in $(FUZZ_TARGETS); do \
+	  mkdir -p target/fuzz/corpus/$$target tests/fuzz/corpus/$$target; log=target/fuzz/$$target.log; \
+	  $(FUZZ) run $(FUZZ_WHERE) $$target target/fuzz/corpus/$$target tests/fuzz/corpus/$$target \
+	    tests/vectors/accepted tests/vectors/refused -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	    -rss_limit_mb=2048 -artifact_prefix=target/fuzz/found-$$target- >$$log 2>&1 \
+	    || { tail -n 60 $$log; echo "error: $$target found a fault; keep its input in tests/fuzz/corpus/$$target" >&2; exit 1; }; \
+	  echo "$$target: $$(grep -o 'cov: [0-9]*' $$log | tail -n 1), $$(tail -n 1 $$log)"; \
+	done
+
+# Adds to the committed corpus what the fuzzers found since and it does not cover yet, if it is small.
+fuzz-corpus: fuzz-tools
+	@set -e; for target in $(FUZZ_TARGETS); do \
+	  mkdir -p target/fuzz/corpus/$$target target/fuzz/small/$$target tests/fuzz/corpus/$$target; \
+	  find target/fuzz/corpus/$$target -type f -size -3k -exec cp -t target/fuzz/small/$$target {} +; \
+	  $(FUZZ) run $(FUZZ_WHERE) $$target tests/fuzz/corpus/$$target target/fuzz/small/$$target -- -merge=1 2>&1 \
+	    | grep 'MERGE-OUTER: [0-9]* new'; \
+	done
+	REATTEST_BLESS=1 cargo test --locked -p reattest-tests --test reattest fuzz_corpus
+
+.PHONY: fuzz-tools
+fuzz-tools: deps
+	@command -v c++ >/dev/null || $(MAKE) --no-print-directory install PACKAGES=build-essential
+	@command -v cargo-fuzz >/dev/null || { \
+	  echo "note: cargo-fuzz is not installed; building it in target/tools takes a minute or two"; \
+	  cargo install --locked --quiet --root $(TOOLS)/usr cargo-fuzz; }
+
+# Ratios of release builds, measured in one run; the first time builds everything again, optimized.
+bench: deps
+	@echo "note: a release build comes first, 8 to 10 minutes on two cores when nothing is built yet"
+	cargo build --release --locked -p reattest -p reattest-tests
+	cargo bench --locked -p reattest -p reattest-tests --bench ratios -- $(BENCH)
 
 # Licences, bans and sources; advisories too where their database can be had.
 deny:

@@ -135,7 +135,7 @@ fn two_leaves_at_one_index_are_a_fork_even_under_heads_of_two_sizes() {
     };
     assert!(show(&one, &shown).forked().is_empty());
     let evidence = show(&other, &hidden);
-    assert_eq!(evidence.logged().len(), 2, "{:?}", evidence.refused());
+    assert_eq!(evidence.rebuilds().len(), 2, "{:?}", evidence.refused());
     assert!(evidence.forked().contains(&key.public_key()));
 }
 

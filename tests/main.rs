@@ -9,6 +9,7 @@ mod mutations;
 mod exports;
 mod summaries;
 mod log_attacks;
+mod fuzz_corpus;
 mod oracles;
 mod sandbox_escape;
 mod rebuild;

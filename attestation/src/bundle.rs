@@ -117,12 +117,11 @@ struct CertificateLine {
     reattest: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct DocumentLine {
     document: Value,
     #[serde(rename = "for")]
     about: Named,
-    reattest: String,
 }
 
 /// `sha256:<hex>`: what a line is about.
@@ -190,7 +189,7 @@ impl Bundle {
             [("recipe", &self.recipes), ("lock", &self.locks), ("links", &self.links)]
         {
             for document in documents {
-                line(&mut out, what, &document_line(what, document)?)?;
+                document_line(&mut out, what, document)?;
             }
         }
         Ok(out)
@@ -251,10 +250,16 @@ fn certificate_line(certificate: &Envelope) -> CertificateLine {
     }
 }
 
-fn document_line(what: &'static str, bytes: &[u8]) -> Result<DocumentLine, BundleError> {
-    let document = canonical::value_from_bytes(bytes, what, DOCUMENT_MAX)
+/// The document stands in its line as it is: it is canonical already, and within the line it is one
+/// level deeper than canonical JSON may be.
+fn document_line(out: &mut Vec<u8>, what: &'static str, bytes: &[u8]) -> Result<(), BundleError> {
+    canonical::value_from_bytes(bytes, what, DOCUMENT_MAX)
         .map_err(|why| BundleError::Document { what, why })?;
-    Ok(DocumentLine { about: Named(Digest::of(bytes)), document, reattest: what.to_owned() })
+    out.extend_from_slice(b"{\"document\":");
+    out.extend_from_slice(bytes);
+    let about = String::from(Named(Digest::of(bytes)));
+    out.extend_from_slice(format!(",\"for\":\"{about}\",\"reattest\":\"{what}\"}}\n").as_bytes());
+    Ok(())
 }
 
 fn read<T: for<'de> Deserialize<'de>>(object: Value) -> Result<T, String> {

@@ -38,6 +38,7 @@ pub enum Format {
 #[derive(Debug)]
 pub struct Exhibit<'a> {
     bundle: &'a Bundle,
+    evidence: &'a Evidence,
     file_name: String,
     sha256: Digest,
     statements: Vec<&'a Logged<Rebuild>>,
@@ -60,7 +61,7 @@ impl<'a> Exhibit<'a> {
             newest.insert(logged.key(), logged);
         }
         let file_name = question.file.name().to_owned();
-        Self { bundle, file_name, sha256, statements: newest.into_values().collect() }
+        Self { bundle, evidence, file_name, sha256, statements: newest.into_values().collect() }
     }
 
     /// Whether anybody said anything.
@@ -108,10 +109,11 @@ impl<'a> Exhibit<'a> {
     }
 
     /// Links exist for what was reproduced bit for bit; a document of others is no evidence, so
-    /// each is verified against the attestation that names it.
+    /// each is verified against the attestation that names it. A link cannot be taken back once it
+    /// is out, so none of doubtful keys is given out.
     fn links(&self, format: Format) -> Result<Vec<NamedFile>, Fault> {
         let mut files = Vec::new();
-        for logged in &self.statements {
+        for logged in self.statements.iter().filter(|logged| !self.is_doubtful(logged)) {
             let Some(digest) = logged.claim().links else { continue };
             let Some(bytes) = self.bundle.links.iter().find(|b| Digest::of(b) == digest) else {
                 tracing::warn!(
@@ -133,6 +135,16 @@ impl<'a> Exhibit<'a> {
             }
         }
         Ok(files)
+    }
+
+    /// Whether its key showed two histories, was revoked by whom it belongs to, or took it back.
+    fn is_doubtful(&self, logged: &Logged<Rebuild>) -> bool {
+        let key = logged.key();
+        let revoked = self.evidence.revocations().iter().any(|r| r.revocation().rebuilder == key);
+        let retracted = self.evidence.retractions_of(&key).iter().any(|retraction| {
+            retraction.claim().published == self.sha256 && retraction.position() > logged.position()
+        });
+        revoked || retracted || self.evidence.forked().contains(&key)
     }
 
     fn proofs(&self) -> Result<Vec<NamedFile>, Fault> {

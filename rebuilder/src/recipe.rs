@@ -140,9 +140,16 @@ impl Lock {
         Document::of(self)
     }
 
-    /// Reads a document back; refuses any spelling but the canonical one.
+    /// Reads a document back; refuses any spelling but the canonical one, and any order of packages
+    /// but [`Lock::new`]'s.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
-        parse(bytes, "lock")
+        let lock: Self = parse(bytes, "lock")?;
+        known(lock.format)?;
+        // Strictly rising: two locks of the same packages would otherwise differ in name alone.
+        if lock.packages.is_sorted_by(|one, next| one < next) {
+            return Ok(lock);
+        }
+        Err(DocumentError("found packages twice or out of order, needed each once, by name, architecture and version".to_owned()))
     }
 }
 
@@ -154,12 +161,21 @@ impl Recipe {
 
     /// Reads a document back; refuses any spelling but the canonical one.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
-        parse(bytes, "recipe")
+        let recipe: Self = parse(bytes, "recipe")?;
+        known(recipe.format)?;
+        Ok(recipe)
     }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, DocumentError> {
     canonical::from_bytes(bytes, what, DOCUMENT_BYTES).map_err(|e| DocumentError(e.to_string()))
+}
+
+fn known(format: u32) -> Result<(), DocumentError> {
+    if format == FORMAT {
+        return Ok(());
+    }
+    Err(DocumentError(format!("found format {format}; a newer reattest may read it")))
 }
 
 #[cfg(test)]
@@ -192,5 +208,17 @@ mod tests {
         let text = String::from_utf8(text.bytes().to_vec()).unwrap();
         assert!(Lock::parse(format!("{text} ").as_bytes()).is_err());
         assert!(Lock::parse(text.replace("\"suite\"", "\"zuite\"").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn another_format_or_order_is_refused() {
+        let text = Lock::new("trixie", "amd64", vec![input("a"), input("b")]).document().unwrap();
+        let text = String::from_utf8(text.bytes().to_vec()).unwrap();
+        assert!(Lock::parse(text.replace("\"format\":1", "\"format\":2").as_bytes()).is_err());
+        let mut turned = Lock::new("trixie", "amd64", vec![input("a"), input("b")]);
+        turned.packages.reverse();
+        assert!(Lock::parse(turned.document().unwrap().bytes()).is_err());
+        turned.packages = vec![input("a"), input("a")];
+        assert!(Lock::parse(turned.document().unwrap().bytes()).is_err());
     }
 }

@@ -1,0 +1,43 @@
+//! `make bench`: how fast it is, as ratios against others on the same work, each pair measured side by side in one run.
+//!
+//! ```text
+//! make bench                      one table
+//! make bench BENCH=--json         the same as one JSON document
+//! ```
+//!
+//! Nothing here fails for being slow: a goal that does not hold is shown as such. `REATTEST_PROGRAM`
+//! names another program than the release build; what is not installed is left out, and said.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench stops at the first surprise, reads the clock and prints a table"
+)]
+
+mod files;
+mod inside;
+mod metablock;
+mod pairs;
+mod programs;
+mod table;
+mod votes;
+
+#[allow(dead_code, reason = "the worlds of the tests, of which a bench needs a few")]
+#[path = "../../worlds.rs"]
+mod worlds;
+
+fn main() {
+    // `cargo test --all-targets` starts benches without this: then there is nothing to show.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let mut table = table::Table::default();
+    inside::rows(&mut table);
+    files::rows(&mut table);
+    if std::env::args().any(|argument| argument == "--json") {
+        println!("{}", table.json());
+    } else {
+        table.lines().iter().for_each(|line| println!("{line}"));
+    }
+}

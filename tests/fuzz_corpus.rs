@@ -1,0 +1,204 @@
+//! Hostile bytes, kept: the properties of `tests/fuzz` on its corpus, on every vector, and on seeds made here.
+//!
+//! `REATTEST_BLESS=1` writes the seeds into the corpus, where `make fuzz` begins from them. Beside
+//! them stands what the fuzzers found, under its hash; `make fuzz-corpus` adds more of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test fails by panicking; the properties are a library where the fuzzers include them"
+)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use reattest_attestation::log::{Checkpoint, Origin};
+use reattest_attestation::{Digest, Envelope, Sign as _, canonical};
+use reattest_tests::files_below;
+use serde_json::json;
+
+use crate::worlds::{file, network, rebuilder, world};
+
+/// What the properties need beside `reattest-attestation`.
+mod beside {
+    pub(crate) use crate::worlds;
+    pub(crate) use reattest::codec::{decode, encode};
+    pub(crate) use reattest::limits::{REQUEST_BYTES, RESPONSE_BYTES};
+    pub(crate) use reattest::protocol::message::{Gossip, Request, Response};
+    pub(crate) use reattest_rebuilder::{Lock, Recipe};
+}
+
+#[path = "fuzz/properties/mod.rs"]
+mod properties;
+
+/// Target to seeds by name.
+type Seeds = BTreeMap<&'static str, Vec<(String, Vec<u8>)>>;
+
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The accepted vectors, whose names end so.
+fn vectors(ending: &str) -> Vec<(String, Vec<u8>)> {
+    let files = files_below(&top().join("vectors/accepted")).into_iter();
+    let named = files.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), path));
+    let chosen = named.filter(|(name, _)| name.ends_with(ending));
+    chosen.map(|(name, path)| (name, std::fs::read(path).unwrap())).collect()
+}
+
+/// Envelopes reach a fuzzer of statements as payloads: no mutation survives base64.
+fn statements() -> Vec<(String, Vec<u8>)> {
+    let envelopes = vectors(".json").into_iter();
+    let parsed = envelopes.filter_map(|(name, bytes)| Some((name, Envelope::parse(&bytes).ok()?)));
+    parsed.map(|(name, envelope)| (name, envelope.unverified_payload().to_vec())).collect()
+}
+
+fn named<const N: usize>(seeds: [(&str, Vec<u8>); N]) -> Vec<(String, Vec<u8>)> {
+    seeds.map(|(name, bytes)| (name.to_owned(), bytes)).into()
+}
+
+fn messages() -> Vec<(String, Vec<u8>)> {
+    use beside::{Gossip, Request, Response, encode};
+    use reattest::protocol::message::Head;
+    use serde_bytes::ByteBuf;
+    let head = |text: &str| Head {
+        certificate: ByteBuf::from(text.as_bytes().to_vec()),
+        checkpoint: ByteBuf::from(b"head".to_vec()),
+    };
+    let origin = Origin::new(&network(), &rebuilder('a', '1').public_key(), 2026).to_string();
+    let heads = vec![head("a"), head("b")];
+    let forks = vec![(head("a"), head("b"))];
+    named([
+        ("head", Gossip::Head(head("a")).encode().unwrap()),
+        ("fork", Gossip::Fork(Box::new((head("a"), head("b")))).encode().unwrap()),
+        ("ask-heads", encode(&Request::Heads).unwrap()),
+        ("ask-entries", encode(&Request::Entries { origin, from: 3, until: 70_000 }).unwrap()),
+        ("ask-document", encode(&Request::Document(file('F'))).unwrap()),
+        ("heads", encode(&Response::Heads { heads, forks }).unwrap()),
+        ("entries", encode(&Response::Entries(vec![ByteBuf::from(vec![7; 300])])).unwrap()),
+        ("document", encode(&Response::Document(Some(ByteBuf::from(vec![b'x'])))).unwrap()),
+    ])
+}
+
+fn documents() -> Vec<(String, Vec<u8>)> {
+    let digest = Digest::of(b"input").to_string();
+    let input = json!({"architecture": "all", "location": "pool/a.deb", "name": "a",
+        "sha256": digest, "size": 1, "version": "1"});
+    let lock = json!({"architecture": "amd64", "format": 1, "packages": [input],
+        "suite": "trixie"});
+    let source = json!({"location": "pool/a.dsc", "name": "a.dsc", "sha256": digest, "size": 1});
+    let recipe = json!({
+        "environment": {"LANG": "C.UTF-8"}, "files": [source], "format": 1, "hostname": "rebuild",
+        "learned": {}, "lock": digest, "outputs": ["a_1_all.deb"],
+        "source": "pkg:deb/debian/a@1?arch=source&distro=trixie",
+        "steps": [{"command": ["true"], "directory": "/build"}], "user": 1000
+    });
+    named([
+        ("lock", canonical::to_bytes(&lock).unwrap()),
+        ("recipe", canonical::to_bytes(&recipe).unwrap()),
+    ])
+}
+
+fn checkpoints() -> Vec<(String, Vec<u8>)> {
+    let key = rebuilder('b', '1');
+    let origin = Origin::new(&network(), &key.public_key(), 2026);
+    let head = Checkpoint { origin, size: 1 << 48, root: file('r') }.sign(&key).unwrap();
+    let cosigned = [head.as_bytes(), "\u{2014} witness.example AAAAAAAA\n".as_bytes()].concat();
+    let mut all = vectors(".txt");
+    all.extend(named([("cosigned", cosigned)]));
+    all
+}
+
+/// A bundle with documents at both ends of the depth that is read.
+fn bundles() -> Vec<(String, Vec<u8>)> {
+    let deep = |levels: usize| -> Vec<u8> {
+        let document = format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let digest = Digest::of(document.as_bytes());
+        format!("{{\"document\":{document},\"for\":\"sha256:{digest}\",\"reattest\":\"lock\"}}\n")
+            .into_bytes()
+    };
+    let mut all = vectors(".jsonl");
+    all.extend(named([
+        ("one-vote", world("a1+F").to_bytes().unwrap()),
+        ("others", b"{\"payloadType\":\"x\"}\n\n{\"reattest\":\"novelty\"}\n".to_vec()),
+        ("shallow", deep(1)),
+        ("deep", deep(16)),
+    ]));
+    all
+}
+
+fn seeds() -> Seeds {
+    let scripts = (0..6).map(|world| (format!("world-{world}"), vec![world])).collect();
+    let proofs = named([
+        ("inclusion-first", [[0, 8, 1, 0, 3].as_slice(), &[2, 3, 4]].concat()),
+        ("inclusion-last", [[0, 5, 1, 4, 1].as_slice(), &[2]].concat()),
+        ("inclusion-large", [[0, 176, 128, 1, 5, 48].as_slice(), &[7; 48]].concat()),
+        ("consistency", [[1, 3, 7, 0, 1, 4].as_slice(), &[2, 3, 4, 5]].concat()),
+        ("consistency-same", vec![1, 4, 4, 0, 1, 0]),
+        ("consistency-empty", vec![1, 0, 4, 0, 1, 0]),
+    ]);
+    BTreeMap::from([
+        ("statement", statements()),
+        ("envelope", vectors(".json")),
+        ("checkpoint", checkpoints()),
+        ("proof", proofs),
+        ("bundle", bundles()),
+        ("evidence", scripts),
+        ("policy", vectors(".toml")),
+        ("codec", messages()),
+        ("document", documents()),
+    ])
+}
+
+fn corpus(target: &str) -> PathBuf {
+    top().join("fuzz/corpus").join(target)
+}
+
+#[test]
+fn every_property_holds_on_the_corpus_the_vectors_and_the_seeds() {
+    let seeds = seeds();
+    for (target, property) in properties::TARGETS {
+        let holds = |name: &str, bytes: &[u8]| {
+            let judged = std::panic::catch_unwind(|| property(bytes));
+            judged.unwrap_or_else(|_| panic!("the property {target} is broken by {name}"))
+        };
+        let mut files = files_below(&corpus(target));
+        files.extend(files_below(&top().join("vectors")));
+        for path in files {
+            holds(&path.display().to_string(), &std::fs::read(&path).unwrap());
+        }
+        let accepted = seeds[target].iter().filter(|(name, bytes)| holds(name, bytes)).count();
+        assert!(accepted > 0, "{target} accepts none of its seeds: it shows nothing");
+    }
+}
+
+#[test]
+fn the_seeds_are_written_where_they_are_asked_for() {
+    if std::env::var_os("REATTEST_BLESS").is_none() {
+        return;
+    }
+    for (target, seeds) in seeds() {
+        std::fs::create_dir_all(corpus(target)).unwrap();
+        for (name, bytes) in seeds {
+            std::fs::write(corpus(target).join(format!("seed-{name}")), bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_corpus_is_small_and_every_target_has_one() {
+    let bytes: u64 = files_below(&top().join("fuzz/corpus"))
+        .iter()
+        .map(|path| path.metadata().unwrap().len())
+        .sum();
+    assert!(bytes < 1_000_000, "{bytes} bytes: merge it with make fuzz-corpus");
+    let manifest = std::fs::read_to_string(top().join("fuzz/Cargo.toml")).unwrap();
+    assert_eq!(manifest.matches("[[bin]]").count(), properties::TARGETS.len());
+    for (target, _) in properties::TARGETS {
+        assert!(!files_below(&corpus(target)).is_empty(), "no corpus of {target}");
+        assert!(manifest.contains(&format!("path = \"targets/{target}.rs\"")));
+    }
+}
