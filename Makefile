@@ -1,6 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each sets up what is missing.
 .POSIX:
-.PHONY: demo test deps build lint deny help fuzz fuzz-corpus bench
+.PHONY: demo test oracles deps build lint deny help fuzz fuzz-corpus bench
 
 # Where an ordinary user's copy of bubblewrap goes when nobody may install it for the system.
 TOOLS := $(CURDIR)/target/tools
@@ -10,6 +10,7 @@ REATTEST := target/debug/reattest
 help:
 	@echo "make demo   a network on this machine rebuilds a real package and agrees"
 	@echo "make test   every test, the lints, and the licences"
+	@echo "make oracles  the verifiers that other people wrote, on what we emit"
 	@echo "make fuzz   hostile bytes against every decoder, FUZZ_SECONDS=60 each"
 	@echo "make bench  how fast it is, side by side with others, in release builds"
 
@@ -17,7 +18,13 @@ demo: build
 	$(REATTEST) demo
 
 test: lint build deny
+	@tests/oracles/install --quick
 	cargo test --workspace --locked
+
+# Everything that other people wrote to verify what we emit; a tool that is missing then fails.
+oracles: build
+	tests/oracles/install
+	REATTEST_ORACLES=required cargo test --locked -p reattest-tests --test reattest -- oracles emitted
 
 build: deps
 	cargo build --workspace --locked

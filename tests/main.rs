@@ -14,5 +14,6 @@ mod oracles;
 mod sandbox_escape;
 mod rebuild;
 mod demo;
+mod emitted;
 mod restart;
 mod bad_input;

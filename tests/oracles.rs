@@ -1,10 +1,10 @@
 //! What we sign, checked by programs that other people wrote.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod tools;
+pub(crate) mod tools;
 mod attestations;
 mod links;
-mod tlog;
+pub(crate) mod tlog;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -89,6 +89,18 @@ impl Reference {
     }
 }
 
+/// Whether Go reads a node's own log directory: every tile, entry and head in it.
+pub(crate) fn go_reads(vkey: &str, directory: &Path) -> Option<bool> {
+    let reference = Reference::build()?;
+    Some(judged(&reference.ask(&["tiles", vkey, directory.to_str().unwrap()], &[])))
+}
+
+/// Whether Go takes the entry as proven in the log of this verifier key.
+pub(crate) fn go_proves(vkey: &str, proof: &[u8], entry: &[u8]) -> Option<bool> {
+    let reference = Reference::build()?;
+    Some(reference.accepts(&["proof", vkey], &[proof, entry]))
+}
+
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles/tlog/main.go")
 }

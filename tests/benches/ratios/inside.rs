@@ -47,7 +47,7 @@ impl Case {
     }
 
     fn verify(&self) {
-        assert_eq!(verified(&self.bundle).logged().len(), usize::from(self.operators));
+        assert_eq!(verified(&self.bundle).rebuilds().len(), usize::from(self.operators));
     }
 
     fn decode(&self) {
