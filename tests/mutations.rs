@@ -61,6 +61,8 @@ fn originals() -> Vec<Original> {
             (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
         })
         .collect();
+    // A head is authentic whatever became of a witness's line below it; see log_attacks.
+    originals.retain(|(name, _)| !name.contains("cosigned"));
     let mut entries = Vec::new();
     for envelope in world("a1+F b1-F c1!F").envelopes {
         tiles::encode_entry(envelope.as_bytes(), &mut entries).unwrap();

@@ -11,18 +11,25 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod accepted;
+mod operators;
+mod refused;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reattest_attestation::bundle::Bundle;
-use reattest_attestation::log::{Checkpoint, Origin, SignedCheckpoint};
+use reattest_attestation::log::{Checkpoint, Origin, SignedCheckpoint, TlogProof};
 use reattest_attestation::statement::{Normalizer, Rebuild};
 use reattest_attestation::verdict::{Question, Verdict};
 use reattest_attestation::{
-    Announcement, Certificate, Claim, Completeness, Digest, Envelope, Evidence, HashedFile, Policy,
-    PublicKey, SecretKey, Sign, canonical, conclude,
+    Announcement, Certificate, Claim, Completeness, Digest, Envelope, Evidence, HashedFile,
+    OperatorWord, Policy, PublicKey, SecretKey, Sign, canonical, conclude,
 };
 use serde_json::{Value, json};
+
+use accepted::accepted;
+use refused::{refused_envelopes, refused_operators, refused_others};
 
 use crate::worlds::{
     ARCHIVE, NOW, P, at, file, network, operator, outcome, rebuild, rebuilder, world,
@@ -83,15 +90,25 @@ fn head(size: u64) -> SignedCheckpoint {
     Checkpoint { origin, size, root: file('r') }.sign(&secret).unwrap()
 }
 
-fn certificate() -> Vec<u8> {
-    let boss = operator('a');
-    let certificate = Certificate {
-        operator: boss.public_key(),
+fn plain_certificate() -> Certificate {
+    Certificate {
+        operator: operator('a').public_key(),
         rebuilder: key(),
         not_before: at(NOW - 86_400),
         not_after: at(NOW + 86_400),
-    };
-    Envelope::sign(certificate.to_payload().unwrap(), &boss).unwrap().as_bytes().to_vec()
+    }
+}
+
+fn certificate_payload() -> Vec<u8> {
+    plain_certificate().to_payload().unwrap()
+}
+
+fn certificate() -> Vec<u8> {
+    by_operator(certificate_payload())
+}
+
+fn by_operator(payload: Vec<u8>) -> Vec<u8> {
+    Envelope::sign(payload, &operator('a')).unwrap().as_bytes().to_vec()
 }
 
 fn announcement() -> Vec<u8> {
@@ -128,129 +145,6 @@ fn verdict() -> Vec<u8> {
     let mut bytes =
         serde_json::to_vec_pretty(&conclude(&policy, &evidence, &question, at(NOW))).unwrap();
     bytes.push(b'\n');
-    bytes
-}
-
-fn accepted() -> Vectors {
-    let ssh = rebuilder('a', '1').to_openssh("a test's key, from a fixed seed").unwrap();
-    BTreeMap::from([
-        ("rebuild-reproduced.json", signed(payload('+'))),
-        ("rebuild-differs.json", signed(payload('-'))),
-        ("rebuild-unstable.json", signed(payload('~'))),
-        ("rebuild-equivalent.json", signed(payload('='))),
-        ("build-failure.json", signed(payload('!'))),
-        ("announcement.json", announcement()),
-        ("certificate.json", certificate()),
-        ("unknown-predicate.json", changed('+', |s| s["predicateType"] = json!("urn:other:v1"))),
-        (
-            "unknown-internal-parameter.json",
-            changed('+', |s| {
-                s["predicate"]["buildDefinition"]["internalParameters"]["novel"] = json!([1]);
-            }),
-        ),
-        ("checkpoint.txt", head(5).as_bytes().to_vec()),
-        ("checkpoint-empty.txt", head(0).as_bytes().to_vec()),
-        ("netbase.reattest.jsonl", bundle().to_bytes().unwrap()),
-        ("policy.toml", policy_text().into_bytes()),
-        ("verdict.json", verdict()),
-        ("key.pub", format!("{}\n", key()).into_bytes()),
-        ("key", ssh.into_bytes()),
-    ])
-}
-
-/// Each with a part of the message that refuses it, one a line.
-#[rustfmt::skip]
-fn refused_envelopes() -> Refused {
-    let good = String::from_utf8(signed(payload('+'))).unwrap();
-    let external = |s: &mut Value, change: &dyn Fn(&mut Value)| {
-        change(&mut s["predicate"]["buildDefinition"]["externalParameters"]);
-    };
-    BTreeMap::from([
-        ("white-space.json", (good.replacen(':', ": ", 1).into_bytes(), "RFC 8785")),
-        ("other-order.json", (reordered(&good), "RFC 8785")),
-        ("duplicate-key.json", (good.replacen('{', "{\"payload\":\"\",", 1).into_bytes(), "RFC 8785")),
-        ("trailing-bytes.json", (format!("{good}\n").into_bytes(), "RFC 8785")),
-        ("second-document.json", (format!("{good}{{}}").into_bytes(), "not one JSON document")),
-        ("unknown-field.json", (rewrapped(|e| e["note"] = json!("x")), "unknown field")),
-        ("two-signatures.json", (rewrapped(|e| {
-            let one = e["signatures"][0].clone();
-            e["signatures"] = json!([one, one]);
-        }), "exactly one")),
-        ("no-signature.json", (rewrapped(|e| e["signatures"] = json!([])), "exactly one")),
-        ("other-payload-type.json", (rewrapped(|e| e["payloadType"] = json!("application/json")), "payload type")),
-        ("url-safe-base64.json", (rewrapped(|e| {
-            let sig = e["signatures"][0]["sig"].as_str().unwrap().replace('+', "-").replace('/', "_");
-            assert!(sig.contains(['-', '_']));
-            e["signatures"][0]["sig"] = json!(sig);
-        }), "standard padded base64")),
-        ("unpadded-base64.json", (rewrapped(|e| {
-            let sig = e["signatures"][0]["sig"].as_str().unwrap().replace('=', "");
-            e["signatures"][0]["sig"] = json!(sig);
-        }), "standard padded base64")),
-        ("other-key-id.json", (rewrapped(|e| e["signatures"][0]["keyid"] = json!("SHA256:x")), "key id")),
-        ("changed-payload.json", (rewrapped(|e| {
-            let other: Value = serde_json::from_slice(&signed(payload('-'))).unwrap();
-            e["payload"] = other["payload"].clone();
-        }), "a signature that is not by")),
-        ("too-long.json", (signed_unbounded(), "at most 65535")),
-        ("payload-white-space.json", (respelled(":", ": "), "RFC 8785")),
-        ("payload-duplicate-key.json", (respelled("\"formatVersion\":1", "\"formatVersion\":1,\"formatVersion\":1"), "RFC 8785")),
-        ("integer-above-2-53.json", (respelled("\"sourceDateEpoch\":1742000000", "\"sourceDateEpoch\":9007199254740993"), "2^53")),
-        ("fraction.json", (respelled("\"sourceDateEpoch\":1742000000", "\"sourceDateEpoch\":1.5"), "2^53")),
-        ("unknown-external-parameter.json", (changed('+', |s| external(s, &|e| e["extra"] = json!(1))), "unknown field")),
-        ("unknown-artifact-field.json", (changed('+', |s| external(s, &|e| e["artifacts"][0]["extra"] = json!(1))), "unknown field")),
-        ("outcome-contradicts-digests.json", (changed('-', |s| external(s, &|e| e["artifacts"][0]["outcome"] = json!("reproduced"))), "needed differs")),
-        ("differs-after-one-run.json", (changed('-', |s| external(s, &|e| {
-            e["artifacts"][0].as_object_mut().unwrap().remove("again");
-        })), "second identical run")),
-        ("published-file-as-subject.json", (changed('-', |s| s["subject"][0]["digest"]["sha256"] = json!(file('F'))), "subjects")),
-        ("same-purl-twice.json", (changed('+', |s| external(s, &|e| {
-            let one = e["artifacts"][0].clone();
-            e["artifacts"] = json!([one, one]);
-        })), "twice")),
-        ("loose-purl.json", (changed('+', |s| external(s, &|e| e["artifacts"][0]["purl"] = json!("pkg:deb/debian/netbase@6.5?distro=trixie&arch=all"))), "canonical form")),
-        ("uppercase-digest.json", (changed('+', |s| external(s, &|e| e["recipe"] = json!(Digest::of(b"recipe").to_string().to_uppercase()))), "lowercase")),
-        ("other-recipe-among-dependencies.json", (changed('+', |s| external(s, &|e| e["recipe"] = json!(file('Z')))), "\"recipe\"")),
-        ("no-lock.json", (changed('+', |s| {
-            s["predicate"]["buildDefinition"]["resolvedDependencies"].as_array_mut().unwrap().remove(1);
-        }), "\"lock\"")),
-        ("builder-of-another-key.json", (changed('+', |s| s["predicate"]["runDetails"]["builder"]["id"] = json!(rebuilder('b', '1').public_key().builder_id())), "builder id")),
-        ("time-with-offset.json", (changed('+', |s| s["predicate"]["runDetails"]["metadata"]["startedOn"] = json!("2026-05-31T02:00:00+02:00")), "whole seconds")),
-        ("format-version-2.json", (changed('+', |s| s["predicate"]["buildDefinition"]["internalParameters"]["formatVersion"] = json!(2)), "format version")),
-        ("failure-that-made-something.json", (changed('+', |s| s["predicateType"] = json!("urn:reattest:build-failure:v1")), "nothing was made")),
-    ])
-}
-
-/// The same for documents that are no envelopes.
-#[rustfmt::skip]
-fn refused_others() -> Refused {
-    let note = String::from_utf8(head(5).as_bytes().to_vec()).unwrap();
-    BTreeMap::from([
-        ("checkpoint-extension-line.txt", (note.replacen("\n\n", "\nextension\n\n", 1).into_bytes(), "three lines")),
-        ("checkpoint-leading-zero.txt", (note.replacen("\n5\n", "\n05\n", 1).into_bytes(), "plain decimal")),
-        ("checkpoint-changed-size.txt", (note.replacen("\n5\n", "\n6\n", 1).into_bytes(), "a signature that is not by")),
-        ("checkpoint-no-final-newline.txt", (note.trim_end().as_bytes().to_vec(), "newline")),
-        ("checkpoint-carriage-returns.txt", (note.replace('\n', "\r\n").into_bytes(), "control characters")),
-        ("checkpoint-other-origin.txt", (note.replacen("reattest/", "other/", 1).into_bytes(), "origin")),
-        ("key-rsa.pub", (b"ssh-rsa AAAA\n".to_vec(), "ssh-ed25519")),
-        ("policy-unknown-operator.toml", (policy_text().replacen("\"cedar\"]", "\"dogwood\"]", 1).into_bytes(), "line 25, column 25")),
-        ("policy-without-expiry.toml", (policy_text().replacen("expires = 2027-01-01T00:00:00Z\n", "", 1).into_bytes(), "expires")),
-        ("bundle-cut.jsonl", (cut(bundle().to_bytes().unwrap()), "no JSON object on line")),
-    ])
-}
-
-fn reordered(good: &str) -> Vec<u8> {
-    let (payload, rest) = good.trim_start_matches('{').split_once(',').unwrap();
-    let (kind, signatures) = rest.split_once(',').unwrap();
-    format!("{{{kind},{payload},{signatures}").into_bytes()
-}
-
-fn signed_unbounded() -> Vec<u8> {
-    rewrapped(|e| e["payload"] = json!("QUFB".repeat(16_384)))
-}
-
-fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes.truncate(bytes.len() - 20);
     bytes
 }
 
@@ -292,6 +186,9 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
         "txt" => SignedCheckpoint::parse(bytes)
             .and_then(|head| head.verify(&key()).map(drop))
             .map_err(|error| error.to_string()),
+        "tlog-proof" => TlogProof::parse(bytes)
+            .and_then(|proof| proof.verify(&signed(payload('+')), &key()).map(drop))
+            .map_err(|error| error.to_string()),
         "jsonl" | "reattest.jsonl" => {
             Bundle::parse(bytes).map(drop).map_err(|error| error.to_string())
         }
@@ -304,8 +201,8 @@ fn read_json(name: &str, bytes: &[u8]) -> Result<(), String> {
         return serde_json::from_slice::<Verdict>(bytes).map(drop).map_err(|e| e.to_string());
     }
     let envelope = Envelope::parse(bytes).map_err(|error| error.to_string())?;
-    if name == "certificate.json" {
-        return Certificate::verify(&envelope).map(drop).map_err(|error| error.to_string());
+    if ["certificate", "revocation", "rotation"].iter().any(|kind| name.starts_with(kind)) {
+        return OperatorWord::verify(&envelope).map(drop).map_err(|error| error.to_string());
     }
     let authentic = envelope.verify(&key()).map_err(|error| error.to_string())?;
     authentic.claim().map(drop).map_err(|error| error.to_string())
@@ -324,6 +221,7 @@ fn accepted_documents_are_made_byte_for_byte_and_read_back() {
 fn refused_documents_are_refused_for_their_fault() {
     let mut vectors = refused_envelopes();
     vectors.extend(refused_others());
+    vectors.extend(refused_operators());
     let files: Vectors = vectors.iter().map(|(name, (bytes, _))| (*name, bytes.clone())).collect();
     same_as_files("refused", &files);
     for (name, (bytes, why)) in &vectors {
@@ -353,6 +251,9 @@ fn the_envelope_of_one_artifact_stays_under_4_kib() {
         let signer = full.authority.signers[0].clone();
         full.authority.signers.extend([signer.clone(), signer]);
         full.sources.push(full.sources[1].clone());
+        full.facts.invocation = "d8a86ed3e67554f5631753e7596a4ea4".to_owned();
+        full.links = (what == '+').then(|| file('L'));
+        full.facts.diff = matches!(what, '-' | '~').then(|| file('D'));
         let bytes = signed(full.to_payload(&key()).unwrap()).len();
         assert!(bytes < 4_096, "{what}: {bytes}");
     }
@@ -367,4 +268,54 @@ fn a_bundle_reads_back_and_ignores_what_is_not_ours() {
     let with_foreign = Bundle::parse(&[foreign.as_slice(), &bytes].concat()).unwrap();
     assert_eq!(with_foreign.envelopes, bundle().envelopes);
     assert_eq!(with_foreign.ignored.iter().map(|i| i.line).collect::<Vec<_>>(), [1, 3]);
+}
+
+/// Binary provenance, field by field: each stands at its place and says something.
+#[test]
+fn a_provenance_has_every_field() {
+    let statement: Value =
+        serde_json::from_slice(&operators::full().to_payload(&key()).unwrap()).unwrap();
+    let definition = "/predicate/buildDefinition";
+    let details = "/predicate/runDetails";
+    for (what, place) in [
+        ("authenticity: the key", format!("{details}/builder/id")),
+        ("outputs", "/subject/0/digest/sha256".to_owned()),
+        (
+            "outcome of each artifact",
+            format!("{definition}/externalParameters/artifacts/0/outcome"),
+        ),
+        ("what is built", format!("{definition}/externalParameters/source")),
+        ("network", format!("{definition}/externalParameters/network")),
+        ("recipe", format!("{definition}/externalParameters/recipe")),
+        ("dependencies: the lock", format!("{definition}/resolvedDependencies/1/digest/sha256")),
+        (
+            "who binds the release",
+            format!("{definition}/resolvedDependencies/2/annotations/signers/0"),
+        ),
+        (
+            "who covers the lock",
+            format!("{definition}/resolvedDependencies/3/annotations/signers/0"),
+        ),
+        ("sources: URI", format!("{definition}/resolvedDependencies/5/uri")),
+        ("sources: digest", format!("{definition}/resolvedDependencies/5/digest/sha256")),
+        ("command, structured", format!("{definition}/internalParameters/command/0")),
+        ("environment", format!("{definition}/internalParameters/environment/PATH")),
+        ("input metadata: source time", format!("{definition}/internalParameters/sourceDateEpoch")),
+        ("learned values", format!("{definition}/internalParameters/learned/build_path")),
+        ("debug: kernel", format!("{definition}/internalParameters/kernel")),
+        ("debug: CPU", format!("{definition}/internalParameters/cpu")),
+        ("debug: architecture", format!("{definition}/internalParameters/architecture")),
+        ("versioning: format", format!("{definition}/internalParameters/formatVersion")),
+        ("versioning: software", format!("{details}/builder/version/reattest")),
+        ("versioning: begin", format!("{details}/metadata/startedOn")),
+        ("versioning: end", format!("{details}/metadata/finishedOn")),
+        ("this run", format!("{details}/metadata/invocationId")),
+        ("log", format!("{details}/byproducts/0/digest/sha256")),
+        ("diff", format!("{details}/byproducts/1/digest/sha256")),
+        ("links", format!("{details}/byproducts/2/digest/sha256")),
+    ] {
+        let value =
+            statement.pointer(&place).unwrap_or_else(|| panic!("{what}: nothing at {place}"));
+        assert!(value.is_number() || value.as_str().is_some_and(|text| !text.is_empty()), "{what}");
+    }
 }

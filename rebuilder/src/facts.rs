@@ -52,7 +52,8 @@ fn keep_log(run: &Run, cas: &Cas) -> Result<Digest, RebuildError> {
 /// A name for this run: unlike any other of this machine, and telling nothing about it.
 fn invocation(document: &Document, run: &Run) -> String {
     let id = format!("{} {} {}", document.digest(), run.started.as_unix(), run.log.display());
-    format!("urn:reattest:invocation:{}", Digest::of(id.as_bytes()))
+    let digest = Digest::of(id.as_bytes()).to_string();
+    digest.chars().take(32).collect()
 }
 
 fn read(path: &str) -> String {

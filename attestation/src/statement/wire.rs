@@ -67,7 +67,9 @@ struct InternalParameters {
     environment: BTreeMap<String, String>,
     format_version: u32,
     kernel: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     learned: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     normalizers: Vec<Normalizer>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     source_date_epoch: Option<u64>,
@@ -122,7 +124,8 @@ impl Resource {
     }
 
     fn material(material: &Material) -> Self {
-        let name = format!("source/{}", material.name);
+        let told = file_name(&material.uri) == material.name;
+        let name = if told { "source".to_owned() } else { format!("source/{}", material.name) };
         Self { uri: Some(material.uri.clone()), ..Self::bare(&name, material.digest) }
     }
 
@@ -297,11 +300,23 @@ fn authority(resource: &Resource) -> Result<Authority, ClaimError> {
     }
 }
 
+/// A source's file name stands in its own name only where the URI does not tell it.
 fn source(resource: &Resource) -> Option<Result<Material, ClaimError>> {
-    let name = resource.name.strip_prefix("source/")?.to_owned();
+    let name = match resource.name.strip_prefix("source") {
+        Some("") => None,
+        Some(rest) => Some(rest.strip_prefix('/')?.to_owned()),
+        None => return None,
+    };
     let digest = resource.digest.sha256;
-    Some(match &resource.uri {
-        Some(uri) => Ok(Material { name, uri: uri.clone(), digest }),
+    Some(match resource.uri.clone() {
+        Some(uri) => {
+            let name = name.unwrap_or_else(|| file_name(&uri).to_owned());
+            Ok(Material { name, uri, digest })
+        }
         None => Err(ClaimError::Dependency { name: resource.name.clone() }),
     })
+}
+
+fn file_name(uri: &str) -> &str {
+    uri.rsplit('/').next().unwrap_or_default()
 }
