@@ -56,7 +56,7 @@ fuzz-corpus: fuzz-tools
 	@set -e; for target in $(FUZZ_TARGETS); do \
 	  mkdir -p target/fuzz/corpus/$$target target/fuzz/small/$$target tests/fuzz/corpus/$$target; \
 	  find target/fuzz/corpus/$$target -type f -size -3k -exec cp -t target/fuzz/small/$$target {} +; \
-	  $(FUZZ) run $(FUZZ_WHERE) $$target tests/fuzz/corpus/$$target target/fuzz/small/$$target -- -merge=1 2>&1 \
+	  $(FUZZ) run $(FUZZ_WHERE) $$target tests/fuzz/corpus/$$target target/fuzz/small/$$target -- -set_cover_merge=1 -use_counters=0 2>&1 \
 	    | grep 'MERGE-OUTER: [0-9]* new'; \
 	done
 	REATTEST_BLESS=1 cargo test --locked -p reattest-tests --test reattest fuzz_corpus

@@ -38,7 +38,7 @@ pub(crate) fn link(key: &SecretKey, name: &str, sha256: Digest) -> Link {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn pem(raw: &[u8; 32]) -> String {

@@ -78,7 +78,9 @@ fn add(
         (1..LOG_ENTRIES).map(|entry| leaf_hash(&entry.to_be_bytes())).collect();
     leaves.insert(usize::try_from(index).unwrap(), leaf_hash(envelope.as_bytes()));
     let mut frontier = Frontier::new();
-    leaves.iter().for_each(|leaf| frontier.push(*leaf));
+    for leaf in &leaves {
+        frontier.push(*leaf);
+    }
     let origin = Origin::new(&network(), &rebuilder.public_key(), 2026);
     let (size, root) = (frontier.size(), frontier.root());
     let head = Checkpoint { origin: origin.clone(), size, root };

@@ -84,30 +84,23 @@ fn sound(bundle: &Bundle, bytes: &[u8]) -> Vec<Verdict> {
     policies().iter().map(judge).collect()
 }
 
-fn lines() -> &'static Vec<Vec<u8>> {
-    static LINES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+/// The lines of each world.
+fn lines() -> &'static [Vec<Vec<u8>>; 6] {
+    static LINES: OnceLock<[Vec<Vec<u8>>; 6]> = OnceLock::new();
     LINES.get_or_init(|| {
-        let mut all = Vec::new();
-        for world in WORLDS {
+        WORLDS.map(|world| {
             let bytes = worlds::world(world).to_bytes().unwrap();
             let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-            all.extend(lines.map(<[u8]>::to_vec));
-        }
-        all
+            lines.map(<[u8]>::to_vec).collect()
+        })
     })
 }
 
 /// Three bytes a step: what is done, and two places. The first byte chooses the beginning.
 fn edited(script: &[u8]) -> Vec<u8> {
-    let all = lines();
-    let begin = script.first().copied().unwrap_or_default();
-    let mut kept = match WORLDS.get(usize::from(begin)) {
-        Some(world) => {
-            let bytes = worlds::world(world).to_bytes().unwrap();
-            bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
-        }
-        None => Vec::new(),
-    };
+    let all: Vec<&Vec<u8>> = lines().iter().flatten().collect();
+    let begin = usize::from(script.first().copied().unwrap_or_default());
+    let mut kept = lines().get(begin).cloned().unwrap_or_default();
     for step in script.get(1..).unwrap_or_default().chunks_exact(3).take(64) {
         let [what, one, two] = [step[0], step[1], step[2]].map(usize::from);
         let any = all[one % all.len()].clone();
@@ -122,8 +115,8 @@ fn edited(script: &[u8]) -> Vec<u8> {
                 let other = two % kept.len();
                 kept.swap(at, other);
             }
-            3 => splice(&mut kept[at], &all[two % all.len()], what),
-            4 => borrow_field(&mut kept[at], &all[two % all.len()], what),
+            3 => splice(&mut kept[at], all[two % all.len()], what),
+            4 => borrow_field(&mut kept[at], all[two % all.len()], what),
             _ => {
                 let length = kept[at].len().max(1);
                 if let Some(byte) = kept[at].get_mut(two * (what / 6 + 1) % length) {
