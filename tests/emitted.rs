@@ -201,7 +201,7 @@ fn summaries(kept: &Kept) {
     let envelope = Envelope::parse(&std::fs::read(summary).unwrap()).unwrap();
     let text = String::from_utf8(envelope.unverified_payload().to_vec()).unwrap();
     assert!(text.contains("\"SLSA_BUILD_REPRODUCED\"") && text.contains("QUORUM_2_OF_3"), "{text}");
-    let pem = one.iter().find(|path| named(path).ends_with(".pem")).unwrap();
+    let pem = one.iter().find(|path| path.extension().is_some_and(|end| end == "pem")).unwrap();
     let sha256 = kept.verdict()["artifact"]["sha256"].as_str().unwrap();
     if let Some(answer) = tools::dsse(1, sha256, summary, std::slice::from_ref(pem)) {
         answer.accepted();

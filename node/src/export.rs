@@ -222,7 +222,7 @@ pub fn summaries(
     Ok(files)
 }
 
-fn envelope<'a>(logged: &'a Logged<Rebuild>) -> &'a Envelope {
+fn envelope(logged: &Logged<Rebuild>) -> &Envelope {
     logged.authentic().envelope()
 }
 

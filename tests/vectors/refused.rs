@@ -77,8 +77,8 @@ pub(super) fn refused_envelopes() -> Refused {
             let byproducts = s["predicate"]["runDetails"]["byproducts"].as_array_mut().unwrap();
             byproducts.push(byproducts[1].clone());
         }), "\"diff\"")),
-        ("retraction-without-reason.json", (signed(altered(retraction().to_payload().unwrap(), |s| s["predicate"]["reason"] = json!(""))), "reason")),
-        ("retraction-of-the-file.json", (signed(altered(retraction().to_payload().unwrap(), |s| s["subject"][0]["digest"]["sha256"] = json!(file('F')))), "subjects")),
+        ("retraction-without-reason.json", (signed(altered(&retraction().to_payload().unwrap(), |s| s["predicate"]["reason"] = json!(""))), "reason")),
+        ("retraction-of-the-file.json", (signed(altered(&retraction().to_payload().unwrap(), |s| s["subject"][0]["digest"]["sha256"] = json!(file('F')))), "subjects")),
         ("failure-that-made-something.json", (changed('+', |s| s["predicateType"] = json!("urn:reattest:build-failure:v1")), "nothing was made")),
     ])
 }
@@ -106,7 +106,7 @@ pub(super) fn refused_others() -> Refused {
 pub(super) fn refused_operators() -> Refused {
     let revocation = || revocation().to_payload().unwrap();
     let rotation = || rotation().to_payload().unwrap();
-    let changed = |payload: Vec<u8>, change: &dyn Fn(&mut Value)| by_operator(altered(payload, change));
+    let changed = |payload: Vec<u8>, change: &dyn Fn(&mut Value)| by_operator(altered(&payload, change));
     BTreeMap::from([
         ("revocation-by-the-online-key.json", (signed(revocation()), "key id")),
         ("revocation-of-another-log.json", (changed(revocation(), &|s| {
@@ -126,19 +126,19 @@ pub(super) fn refused_operators() -> Refused {
         ("rotation-of-two-operators.json", (changed(rotation(), &|s| {
             s["predicate"]["revocation"]["operator"] = json!(operator('b').public_key());
         }), "two operators")),
-        ("certificate-that-ends-before-it-begins.json", (by_operator(altered(certificate_payload(), |s| {
+        ("certificate-that-ends-before-it-begins.json", (by_operator(altered(&certificate_payload(), |s| {
             s["predicate"]["notAfter"] = json!("2026-01-01T00:00:00Z");
         })), "before it begins")),
     ])
 }
 
 fn changed_full(change: impl Fn(&mut Value)) -> Vec<u8> {
-    signed(altered(full().to_payload(&key()).unwrap(), change))
+    signed(altered(&full().to_payload(&key()).unwrap(), change))
 }
 
 /// A payload with something changed in it before it is signed.
-fn altered(payload: Vec<u8>, change: impl Fn(&mut Value)) -> Vec<u8> {
-    let mut statement: Value = serde_json::from_slice(&payload).unwrap();
+fn altered(payload: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
+    let mut statement: Value = serde_json::from_slice(payload).unwrap();
     change(&mut statement);
     canonical::to_bytes(&statement).unwrap()
 }

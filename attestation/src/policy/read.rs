@@ -153,7 +153,7 @@ fn read_operators(tables: &[Spanned<OperatorTable>]) -> At<Vec<Operator>> {
         let read: PublicKey = parsed("key", key)?;
         bounded("tags", tags.len(), POLICY_LIST_MAX, table.span())?;
         if !names.insert(read_name(name)?) {
-            let found = name.get_ref().clone();
+            let found = quoted(name.get_ref());
             return Err((name.span(), Mistake::Duplicate { what: "operator name", found }));
         }
         if !keys.insert(read) {
@@ -181,7 +181,7 @@ fn read_witnesses(tables: &[Spanned<WitnessTable>], operators: &[Operator]) -> A
         if let Some(name) = operator
             && !operators.iter().any(|known| known.name == *name.get_ref())
         {
-            let found = name.get_ref().clone();
+            let found = quoted(name.get_ref());
             let fix = "name the operator that runs the witness, or leave it out".to_owned();
             let place = "[[witness]]".to_owned();
             return Err((name.span(), Mistake::Unknown { found, place, fix }));

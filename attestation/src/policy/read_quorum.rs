@@ -141,27 +141,26 @@ impl<'a> Hall<'a> {
     }
 
     fn member(&mut self, group: &str, member: &Spanned<String>, depth: usize) -> At<Member> {
-        let found = member.get_ref().clone();
-        let here = place(group);
-        let nested = |limit| (member.span(), Mistake::Nested { found: found.clone(), limit });
+        let name = member.get_ref().as_str();
+        let (found, here) = (quoted(name), place(group));
         if depth >= GROUP_DEPTH_MAX {
-            return Err(nested(GROUP_DEPTH_MAX));
+            return Err((member.span(), Mistake::Nested { found, limit: GROUP_DEPTH_MAX }));
         }
-        if let Some(one) = self.seats.get(&found) {
+        if let Some(one) = self.seats.get(name) {
             let (one, other) = (one.clone(), here);
             return Err((member.span(), Mistake::TwicePlaced { found, one, other }));
         }
-        self.seats.insert(found.clone(), here.clone());
-        if let Some(at) = self.operators.get(found.as_str()) {
+        self.seats.insert(name.to_owned(), here.clone());
+        if let Some(at) = self.operators.get(name) {
             self.voters.push(*at);
             return Ok(Member::Operator(self.voters.len() - 1));
         }
-        let Some(table) = self.groups.get(found.as_str()).copied() else {
-            let fix = self.nearest(&found);
+        let Some(table) = self.groups.get(name).copied() else {
+            let fix = self.nearest(name);
             return Err((member.span(), Mistake::Unknown { found, place: here, fix }));
         };
         let GroupTable { need, of, .. } = table.get_ref();
-        self.group(&found, need, of, depth + 1).map(Member::Group)
+        self.group(name, need, of, depth + 1).map(Member::Group)
     }
 
     /// A suggestion: a name that differs only in case or by one letter, where there is one.
@@ -172,7 +171,7 @@ impl<'a> Hall<'a> {
             a.len().abs_diff(b.len()) <= 1 && a.iter().filter(|c| !b.contains(c)).count() <= 1
         };
         match self.operators.keys().chain(self.groups.keys()).find(near) {
-            Some(name) => format!("{name:?} is near; correct it, or add a table"),
+            Some(name) => format!("{:?} is near; correct it, or add a table", quoted(name)),
             None => "add a table, or take it out of \"of\"".to_owned(),
         }
     }
@@ -182,7 +181,7 @@ impl<'a> Hall<'a> {
         match unused {
             None => Ok(()),
             Some((name, table)) => {
-                let found = (*name).to_owned();
+                let found = quoted(name);
                 Err((table.get_ref().name.span(), Mistake::Unused { found }))
             }
         }
@@ -190,7 +189,7 @@ impl<'a> Hall<'a> {
 }
 
 fn place(group: &str) -> String {
-    if group.is_empty() { "[quorum]".to_owned() } else { format!("group {group:?}") }
+    if group.is_empty() { "[quorum]".to_owned() } else { format!("group {:?}", quoted(group)) }
 }
 
 fn read_need(need: &Spanned<Need>, of: usize) -> At<usize> {

@@ -81,8 +81,8 @@ impl Scene {
         let votes = votes(3, sha256);
         scene.keep("policy.toml", votes.policy.as_bytes());
         scene.keep("bundle", &votes.bundle.to_bytes().unwrap());
-        for (number, key) in votes.rebuilders.iter().enumerate() {
-            let link = metablock::link(key, NAME, sha256);
+        for (number, (key, said)) in votes.rebuilders.iter().zip(&votes.rebuilds).enumerate() {
+            let link = metablock::link(key, said);
             scene.keep(&format!("l{number}.link"), &link.link);
             scene.keep(&format!("k{number}.pub"), link.pem.as_bytes());
         }

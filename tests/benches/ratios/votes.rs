@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use reattest_attestation::log::{Checkpoint, Frontier, Origin, leaf_hash, prove_inclusion};
 use reattest_attestation::statement::Certificate;
-use reattest_attestation::{Bundle, Digest, Envelope, LoggedAt, SecretKey, Sign as _, Timestamp};
+use reattest_attestation::{
+    Bundle, Digest, Envelope, LoggedAt, Rebuild, SecretKey, Sign as _, Timestamp,
+};
 
 use crate::worlds::{ARCHIVE, P, network, outcome, rebuild};
 
@@ -19,6 +21,8 @@ pub(crate) struct Votes {
     pub(crate) policy: String,
     /// The rebuilders' keys.
     pub(crate) rebuilders: Vec<SecretKey>,
+    /// What each rebuilder said.
+    pub(crate) rebuilds: Vec<Rebuild>,
 }
 
 /// The key of one operator, or of its rebuilder.
@@ -35,10 +39,10 @@ fn key(number: u16, kind: u8) -> SecretKey {
 pub(crate) fn votes(operators: u16, published: Digest) -> Votes {
     let mut bundle = Bundle::default();
     let (mut policy, mut names) = (String::new(), Vec::new());
-    let mut rebuilders = Vec::new();
+    let (mut rebuilders, mut rebuilds) = (Vec::new(), Vec::new());
     for number in 0..operators {
         let (operator, rebuilder) = (key(number, 1), key(number, 2));
-        add(&mut bundle, number, &operator, &rebuilder, published);
+        rebuilds.push(add(&mut bundle, number, &operator, &rebuilder, published));
         let public = operator.public_key();
         write!(policy, "[[operator]]\nname = \"o{number}\"\nkey = \"{public}\"\n").unwrap();
         names.push(format!("\"o{number}\""));
@@ -51,7 +55,7 @@ pub(crate) fn votes(operators: u16, published: Digest) -> Votes {
         operators / 2 + 1,
         names.join(", ")
     );
-    Votes { bundle, policy, rebuilders }
+    Votes { bundle, policy, rebuilders, rebuilds }
 }
 
 fn add(
@@ -60,7 +64,7 @@ fn add(
     operator: &SecretKey,
     rebuilder: &SecretKey,
     published: Digest,
-) {
+) -> Rebuild {
     let certificate = Certificate {
         operator: operator.public_key(),
         rebuilder: rebuilder.public_key(),
@@ -88,4 +92,5 @@ fn add(
     let proof = prove_inclusion(&leaves, index).unwrap();
     bundle.proofs.push(LoggedAt { envelope: envelope.digest(), origin, size, proof });
     bundle.envelopes.push(envelope);
+    said
 }
