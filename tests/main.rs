@@ -17,3 +17,4 @@ mod demo;
 mod emitted;
 mod restart;
 mod bad_input;
+mod bad_carried;
