@@ -3,6 +3,7 @@
 //! JSON lines in any order. Nothing in a bundle is believed: [`crate::Evidence`] verifies it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::canonical::{self, CanonicalError};
@@ -109,7 +110,7 @@ struct CheckpointLine {
     reattest: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct CertificateLine {
     envelope: Value,
     #[serde(rename = "for")]
@@ -118,8 +119,17 @@ struct CertificateLine {
 }
 
 #[derive(Deserialize)]
-struct DocumentLine {
-    document: Value,
+struct ReadCertificate<'a> {
+    #[serde(borrow)]
+    envelope: &'a RawValue,
+    #[serde(rename = "for")]
+    about: Named,
+}
+
+#[derive(Deserialize)]
+struct ReadDocument<'a> {
+    #[serde(borrow)]
+    document: &'a RawValue,
     #[serde(rename = "for")]
     about: Named,
 }
@@ -159,9 +169,9 @@ impl Bundle {
                 let (found, limit) = (at + 1, BUNDLE_LINES_MAX);
                 return Err(BundleError::TooLong { found, unit: "lines", limit });
             }
-            let object: Map<String, Value> = serde_json::from_slice(line)
-                .map_err(|error| BundleError::NotJsonLines { line: at + 1, why: said(error) })?;
-            if let Err(why) = bundle.take(line, object) {
+            let kind = Kind::of(line)
+                .map_err(|why| BundleError::NotJsonLines { line: at + 1, why: said(why) })?;
+            if let Err(why) = bundle.take(line, &kind) {
                 bundle.ignored.push(Ignored { line: at + 1, why });
             }
         }
@@ -195,22 +205,37 @@ impl Bundle {
         Ok(out)
     }
 
-    fn take(&mut self, line: &[u8], object: Map<String, Value>) -> Result<(), String> {
-        let Some(kind) = object.get("reattest").and_then(Value::as_str).map(str::to_owned) else {
-            self.envelopes.push(Envelope::parse(line).map_err(said)?);
-            return Ok(());
-        };
-        let object = Value::Object(object);
-        match kind.as_str() {
-            "proof" => self.proofs.push(read_proof(object)?),
-            "checkpoint" => self.checkpoints.push(read_checkpoint(object)?),
-            "certificate" => self.certificates.push(read_certificate(object)?),
-            "recipe" => self.recipes.push(read_document(object)?),
-            "lock" => self.locks.push(read_document(object)?),
-            "links" => self.links.push(read_document(object)?),
-            _ => return Err(format!("lines of kind {:?} are not known here", quoted(&kind))),
+    fn take(&mut self, line: &[u8], kind: &Kind) -> Result<(), String> {
+        match kind.reattest.as_str() {
+            None => self.envelopes.push(Envelope::parse(line).map_err(said)?),
+            Some("proof") => self.proofs.push(read_proof(line)?),
+            Some("checkpoint") => self.checkpoints.push(read_checkpoint(line)?),
+            Some("certificate") => self.certificates.push(read_certificate(line)?),
+            Some("recipe") => self.recipes.push(read_document(line)?),
+            Some("lock") => self.locks.push(read_document(line)?),
+            Some("links") => self.links.push(read_document(line)?),
+            Some(kind) => {
+                return Err(format!("lines of kind {:?} are not known here", quoted(kind)));
+            }
         }
         Ok(())
+    }
+}
+
+/// What a line is, told without reading the rest of it: a lock is longer than everything else in
+/// its bundle together.
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(default)]
+    reattest: Value,
+}
+
+impl Kind {
+    /// A line that is an object and has two kinds is somebody else's.
+    fn of(line: &[u8]) -> serde_json::Result<Self> {
+        let any = |_| serde_json::from_slice::<Map<String, Value>>(line);
+        let nobody = |_| Self { reattest: Value::Null };
+        serde_json::from_slice(line).or_else(|error| any(error).map(nobody))
     }
 }
 
@@ -250,11 +275,18 @@ fn certificate_line(certificate: &Envelope) -> CertificateLine {
     }
 }
 
-/// The document stands in its line as it is: it is canonical already, and within the line it is one
-/// level deeper than canonical JSON may be.
+/// The document stands in its line as it is; whoever reads it asks for the one spelling.
 fn document_line(out: &mut Vec<u8>, what: &'static str, bytes: &[u8]) -> Result<(), BundleError> {
-    canonical::value_from_bytes(bytes, what, DOCUMENT_MAX)
-        .map_err(|why| BundleError::Document { what, why })?;
+    let wrong = |why| BundleError::Document { what, why };
+    if bytes.len() > DOCUMENT_MAX {
+        let (found, limit) = (bytes.len(), DOCUMENT_MAX);
+        return Err(wrong(CanonicalError::TooLong { what, found, limit }));
+    }
+    let shape = |why| wrong(CanonicalError::Shape { what, why });
+    serde_json::from_slice::<&RawValue>(bytes).map_err(|error| shape(said(error)))?;
+    if bytes.contains(&b'\n') {
+        return Err(shape("it has a newline, which ends a line of a bundle".to_owned()));
+    }
     out.extend_from_slice(b"{\"document\":");
     out.extend_from_slice(bytes);
     let about = String::from(Named(Digest::of(bytes)));
@@ -262,12 +294,12 @@ fn document_line(out: &mut Vec<u8>, what: &'static str, bytes: &[u8]) -> Result<
     Ok(())
 }
 
-fn read<T: for<'de> Deserialize<'de>>(object: Value) -> Result<T, String> {
-    serde_json::from_value(object).map_err(said)
+fn read<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(line).map_err(said)
 }
 
-fn read_proof(object: Value) -> Result<LoggedAt, String> {
-    let line: ProofLine = read(object)?;
+fn read_proof(line: &[u8]) -> Result<LoggedAt, String> {
+    let line: ProofLine = read(line)?;
     if line.hashes.len() > PROOF_HASHES_MAX {
         return Err(format!("its proof has more than {PROOF_HASHES_MAX} hashes"));
     }
@@ -275,34 +307,38 @@ fn read_proof(object: Value) -> Result<LoggedAt, String> {
     Ok(LoggedAt { envelope: line.about.0, origin: line.origin, size: line.size, proof })
 }
 
-fn read_checkpoint(object: Value) -> Result<SignedCheckpoint, String> {
-    let line: CheckpointLine = read(object)?;
+fn read_checkpoint(line: &[u8]) -> Result<SignedCheckpoint, String> {
+    let line: CheckpointLine = read(line)?;
     let head = SignedCheckpoint::parse(line.note.as_bytes())
         .map_err(|error: CheckpointError| said(error))?;
     let key = head.unverified().origin.key_digest();
     if key == line.about.0 { Ok(head) } else { Err("it heads another key's log".to_owned()) }
 }
 
-fn read_certificate(object: Value) -> Result<Envelope, String> {
-    let line: CertificateLine = read(object)?;
-    let bytes = canonical::to_bytes(&line.envelope).map_err(said)?;
-    let envelope = Envelope::parse(&bytes).map_err(|error: EnvelopeError| said(error))?;
-    if envelope.digest() == line.about.0 {
-        Ok(envelope)
-    } else {
-        Err(format!("its envelope is sha256:{}", envelope.digest()))
-    }
+fn read_certificate(line: &[u8]) -> Result<Envelope, String> {
+    let line: ReadCertificate<'_> = read(line)?;
+    let bytes = spelled(line.envelope, line.about.0)?;
+    Envelope::parse(&bytes).map_err(|error: EnvelopeError| said(error))
 }
 
-fn read_document(object: Value) -> Result<Vec<u8>, String> {
-    let line: DocumentLine = read(object)?;
-    let bytes = canonical::to_bytes(&line.document).map_err(said)?;
-    let digest = Digest::of(&bytes);
+fn read_document(line: &[u8]) -> Result<Vec<u8>, String> {
+    let line: ReadDocument<'_> = read(line)?;
+    let bytes = spelled(line.document, line.about.0)?;
     if bytes.len() > DOCUMENT_MAX {
-        Err(format!("its document has {} bytes", bytes.len()))
-    } else if digest == line.about.0 {
-        Ok(bytes)
-    } else {
-        Err(format!("its document is sha256:{digest}"))
+        return Err(format!("its document has {} bytes", bytes.len()));
     }
+    Ok(bytes)
+}
+
+/// The bytes that a digest names: as they stand in the line or, where somebody spelled the line
+/// again, in the one spelling.
+fn spelled(raw: &RawValue, name: Digest) -> Result<Vec<u8>, String> {
+    let bytes = raw.get().as_bytes();
+    if Digest::of(bytes) == name {
+        return Ok(bytes.to_vec());
+    }
+    let value: Value = serde_json::from_str(raw.get()).map_err(said)?;
+    let bytes = canonical::to_bytes(&value).map_err(said)?;
+    let found = Digest::of(&bytes);
+    if found == name { Ok(bytes) } else { Err(format!("what it carries is sha256:{found}")) }
 }

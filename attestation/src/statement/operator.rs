@@ -2,7 +2,7 @@
 
 use super::certificate::Certified;
 use super::revocation::{Revocation, Revoked};
-use super::{CERTIFICATE, Certificate, Claim, ClaimError, REVOCATION, ROTATION, Statement};
+use super::{CERTIFICATE, Certificate, ClaimError, REVOCATION, ROTATION, Statement};
 use super::{certificate, revocation, rotation};
 use crate::blame::Blame;
 use crate::digest::Digest;
@@ -61,18 +61,23 @@ impl OperatorWord {
     /// trusts that operator is the policy's to say.
     pub fn verify(envelope: &Envelope) -> Result<Self, OperatorError> {
         let statement = Statement::parse(envelope.unverified_payload())?;
-        let operator = match statement.predicate_type.as_str() {
-            CERTIFICATE => certificate::read(&statement)?.operator,
-            REVOCATION => revocation::read(&statement)?.operator,
-            ROTATION => rotation::read(&statement)?.operator(),
+        let (operator, said) = match statement.predicate_type.as_str() {
+            CERTIFICATE => {
+                let certificate = certificate::read(&statement)?;
+                (certificate.operator, Said::Certificate(certificate))
+            }
+            REVOCATION => {
+                let revocation = revocation::read(&statement)?;
+                (revocation.operator, Said::Revocation(revocation))
+            }
+            ROTATION => {
+                let rotation = rotation::read(&statement)?;
+                (rotation.operator(), Said::Rotation(rotation))
+            }
             _ => return Err(OperatorError::NotAnOperators),
         };
-        let said = match envelope.verify(&operator)?.claim()? {
-            Claim::Certificate(certificate) => Said::Certificate(certificate),
-            Claim::Revocation(revocation) => Said::Revocation(revocation),
-            Claim::Rotation(rotation) => Said::Rotation(rotation),
-            _ => return Err(OperatorError::NotAnOperators),
-        };
+        // What was read is exactly what the signature covers: an envelope's payload never changes.
+        envelope.verify(&operator)?;
         Ok(Self { said, envelope: envelope.digest() })
     }
 
