@@ -28,6 +28,10 @@ fn origin() -> Origin {
 /// A statement that a file was reproduced.
 fn statement(file: &[u8]) -> Vec<u8> {
     let digest = Digest::of(file);
+    statement_of(vec![ArtifactOutcome::observe(purl(), digest, Some(digest), None).unwrap()])
+}
+
+fn statement_of(artifacts: Vec<ArtifactOutcome>) -> Vec<u8> {
     let at = Timestamp::from_unix(1_790_000_000);
     let rebuild = Rebuild {
         network: "test".parse().unwrap(),
@@ -35,7 +39,7 @@ fn statement(file: &[u8]) -> Vec<u8> {
         recipe: Digest::of(b"recipe"),
         lock: Digest::of(b"lock"),
         lock_authorities: Vec::new(),
-        artifacts: vec![ArtifactOutcome::observe(purl(), digest, Some(digest), None).unwrap()],
+        artifacts,
         authority: Authority {
             uri: "debian:dists/trixie/InRelease".to_owned(),
             digest: Digest::of(b"InRelease"),
@@ -71,6 +75,10 @@ fn statement(file: &[u8]) -> Vec<u8> {
 
 /// A store with one log of `count` statements.
 fn store(data: &Path, count: u8) -> Store {
+    store_of(data, &(0..count).map(|number| statement(&[number])).collect::<Vec<_>>())
+}
+
+fn store_of(data: &Path, entries: &[Vec<u8>]) -> Store {
     let operator = SecretKey::from_seed(&[8; 32]);
     let certificate = Certificate {
         operator: operator.public_key(),
@@ -81,8 +89,7 @@ fn store(data: &Path, count: u8) -> Store {
     let certificate = Envelope::sign(certificate.to_payload().unwrap(), &operator).unwrap();
     let mut store = Store::open(data).unwrap();
     let log = store.log_mut(&origin()).unwrap();
-    let entries: Vec<Vec<u8>> = (0..count).map(|number| statement(&[number])).collect();
-    log.append(0, &entries).unwrap();
+    log.append(0, entries).unwrap();
     let frontier = log.frontier(log.size()).unwrap();
     let head = Checkpoint { origin: origin(), size: log.size(), root: frontier.root() };
     log.publish(head.sign(&key()).unwrap(), certificate.as_bytes()).unwrap();
@@ -163,4 +170,29 @@ fn an_index_that_was_not_closed_is_not_believed() {
     index.set_indexed(&origin(), 2);
     drop(index);
     answers_for_all(&SledIndex::open(data.path(), &store).unwrap());
+}
+
+/// The empty file in 100,000 packages: a question by its digest is answered by a clear fault, and a
+/// question about one of the packages costs one statement.
+#[test]
+fn a_file_that_everybody_publishes_costs_no_more_than_another() {
+    let (data, empty) = (tempfile::tempdir().unwrap(), Digest::of(b""));
+    let package = |number: usize| -> Purl {
+        format!("pkg:deb/debian/empty-{number}@1?arch=all&distro=trixie").parse().unwrap()
+    };
+    let artifact =
+        |number| ArtifactOutcome::observe(package(number), empty, Some(empty), None).unwrap();
+    let records: Vec<usize> = (0..100_000).collect();
+    let entries: Vec<Vec<u8>> = records
+        .chunks(64)
+        .map(|some| statement_of(some.iter().copied().map(artifact).collect()))
+        .collect();
+    let store = store_of(data.path(), &entries);
+    let mut index = MemoryIndex::default();
+    catch_up(&mut index, &store).unwrap();
+    let error = crate::query::evidence(&store, &index, &Selector::File(empty)).unwrap_err();
+    assert!(error.to_string().contains("more than 64 names"), "{error}");
+    let one = Selector::Package(package(77_777));
+    let bundle = crate::query::evidence(&store, &index, &one).unwrap();
+    assert_eq!((bundle.envelopes.len(), bundle.proofs.len()), (1, 1));
 }
