@@ -2,6 +2,10 @@
 
 mod tidy;
 mod quorum_table;
+mod quorum_attacks;
+mod quorum_regressions;
+mod quorum_properties;
+mod bad_evidence;
 mod vectors;
 mod worlds;
 mod exhausted_worlds;
