@@ -156,7 +156,9 @@ fn candidates(
             let standing = Standing::of(policy, evidence, operator, key, now);
             for purl in published_as(evidence, &key, file) {
                 let court = Court::new(policy, Relevant::of(evidence, question, purl), now);
-                let about_file = |about: &About<'_>| about.artifact.published == file;
+                let about_file = |about: &About<'_>| {
+                    about.artifact.published == file && standing.knows(about.logged)
+                };
                 for about in court.relevant.claims(&key).filter(about_file) {
                     match count(&court, operator, &standing, about) {
                         Ok(_) => drop(purls.insert(purl.clone())),

@@ -77,6 +77,13 @@ impl<'a> Standing<'a> {
         self.revocations.is_empty() && self.certificates.iter().any(|c| c.holds_at(now))
     }
 
+    /// Whether its own key or its own operator put a statement into the log. Otherwise somebody
+    /// else's revocation named that head, which must not even be told of.
+    pub(crate) fn knows<T>(&self, logged: &Logged<T>) -> bool {
+        let named = || self.revocations.iter().any(|revoked| vouches(revoked, logged.under()));
+        logged.under().iter().any(|under| under.signed) || named()
+    }
+
     /// Where a statement stands, or why that place counts for nothing.
     pub(crate) fn place<T>(
         &self,

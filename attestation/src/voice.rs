@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::count::{Counted, Court, count};
 use crate::digest::Digest;
 use crate::evidence::{Evidence, Position};
+use crate::grounds as reasons;
 use crate::key::PublicKey;
 use crate::outcome::Outcome;
 use crate::policy::Operator;
@@ -26,7 +27,8 @@ pub(crate) struct Subject {
 pub(crate) enum Stance {
     /// Nothing that counts.
     Silent,
-    /// It could not build; this may change, and takes nothing back.
+    /// It could not build, or the verifier did not run its normalizers; this may change, and takes
+    /// nothing back.
     Failed,
     /// It reproduced the file of this subject, as nearly as the policy asks.
     Supports(Subject),
@@ -69,6 +71,9 @@ fn voice(court: &Court<'_>, operator: &Operator) -> Voice {
         let (counted, reasons) = words_of(court, operator, &standing);
         passed_over.extend(reasons);
         if let Some(word) = newest_of(counted) {
+            if word.open {
+                passed_over.insert(reasons::normalizers(operator, word.about.logged.claim()));
+            }
             rests_on.insert(word.about.logged.digest());
             rests_on.extend(standing.words());
             newest.push(word);
@@ -94,7 +99,7 @@ fn words_of<'a>(
 ) -> (Vec<Counted<'a>>, BTreeSet<Reason>) {
     let retractions = retractions(court, standing);
     let (mut words, mut reasons) = (Vec::new(), BTreeSet::new());
-    for about in court.relevant.claims(&standing.key) {
+    for about in court.relevant.claims(&standing.key).filter(|about| standing.knows(about.logged)) {
         let counted = match count(court, operator, standing, about) {
             Ok(counted) => counted,
             Err(reason) => {
@@ -155,6 +160,8 @@ fn stance(newest: &[Counted<'_>]) -> Stance {
     }
     match first.outcome() {
         _ if newest.iter().any(Counted::is_support) => Stance::Supports(subject),
+        // What the verifier did not compute may still turn out to support, so it rejects nothing.
+        _ if newest.iter().any(|counted| counted.open) => Stance::Failed,
         Outcome::Reproduced | Outcome::Equivalent => Stance::Near(subject),
         Outcome::Differs | Outcome::Unstable => Stance::Against(subject),
         Outcome::BuildFailed => Stance::Failed,
