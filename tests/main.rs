@@ -9,6 +9,8 @@ mod bad_evidence;
 mod vectors;
 mod worlds;
 mod exhausted_worlds;
+mod exhausted_formulas;
+mod exhausted_removals;
 mod mutations;
 mod exports;
 mod summaries;

@@ -10,7 +10,8 @@ use reattest_attestation::blame::Blame;
 use reattest_attestation::log::{Checkpoint, InclusionProof, Origin, SignedCheckpoint, leaf_hash};
 use reattest_attestation::verdict::{Conclusion, Verdict};
 use reattest_attestation::{
-    Bundle, Digest, Envelope, Evidence, LoggedAt, Rotation, SecretKey, Sign as _, conclude,
+    Bundle, Completeness, Digest, Envelope, Evidence, LoggedAt, Rotation, SecretKey, Sign as _,
+    conclude,
 };
 
 use crate::worlds::{
@@ -222,6 +223,28 @@ fn evidence_of_another_network_is_no_evidence() {
     let origin = Origin::new(&"elsewhere".parse().unwrap(), &secret.public_key(), 2026);
     let head = Checkpoint { origin, size: 1, root: Digest::of(b"") }.sign(&secret).unwrap();
     gains_nothing(&world("a1+F b1+F"), |bundle| bundle.checkpoints.push(head));
+}
+
+/// Evidence that was verified for another network, under a policy of this one.
+#[test]
+fn a_policy_of_another_network_counts_none_of_it() {
+    let (mut bundle, elsewhere) = (Bundle::default(), "elsewhere".parse().unwrap());
+    for letter in ['a', 'b'] {
+        let (secret, statement) = (rebuilder(letter, '1'), world(&format!("{letter}1+Fw")));
+        let envelope = statement.envelopes[0].clone();
+        let origin = Origin::new(&elsewhere, &secret.public_key(), 2026);
+        let root = leaf_hash(envelope.as_bytes());
+        let head = Checkpoint { origin: origin.clone(), size: 1, root }.sign(&secret).unwrap();
+        let proof = InclusionProof { index: 0, hashes: Vec::new() };
+        bundle.proofs.push(LoggedAt { envelope: envelope.digest(), origin, size: 1, proof });
+        bundle.checkpoints.push(head);
+        bundle.envelopes.push(envelope);
+        bundle.certificates.extend(statement.certificates);
+    }
+    let evidence = Evidence::verify(&bundle, &elsewhere, Completeness::Complete);
+    assert_eq!(evidence.rebuilds().len(), 2);
+    let found = conclude(&policy("2/3"), &evidence, &question("F as P"), at(NOW));
+    assert_eq!((found.verdict, rules_of(&found).as_str()), (I, "quorum network"));
 }
 
 #[test]

@@ -224,8 +224,10 @@ impl<'a> Desk<'a> {
         if found.is_empty() {
             return Err((Blame::Carrier, wrong));
         }
+        let digest = authentic.digest();
         let logged = |(position, under)| Logged {
             authentic: authentic.clone(),
+            digest,
             claim: claim.clone(),
             position,
             under,
