@@ -168,10 +168,10 @@ fn a_bundle_cut_anywhere_is_refused_or_says_less() {
     for length in (0..whole.len()).step_by(37) {
         match parsed(&whole[..length]) {
             Err(error) => {
-                let lines = whole[..length].iter().filter(|byte| **byte == b'\n').count();
+                let lines = whole[..length].split(|byte| *byte == b'\n').count();
                 let text = error.to_string();
                 assert!(
-                    text.starts_with(&format!("found no JSON object on line {}", lines + 1)),
+                    text.starts_with(&format!("found no JSON object on line {lines} of")),
                     "{text}"
                 );
                 assert!(text.ends_with("get the bundle again"), "{text}");

@@ -51,8 +51,8 @@ impl Rule {
 fn rules() -> Vec<Rule> {
     let mut rules = Vec::new();
     for shape in SHAPES {
-        let holding = (0..32_u32).map(|bits| [0, 1, 2, 3, 4].map(|at| bits >> at & 1 == 1));
-        let enough = holding.filter(|support| count(&(shape.2)(*support)) >= shape.1);
+        let sets = (0..32_u32).map(|bits| [0, 1, 2, 3, 4].map(|at| bits >> at & 1 == 1));
+        let enough = sets.filter(|support| count(&(shape.2)(*support)) >= shape.1);
         let default = 5 - enough.map(|support| count(&support)).min().unwrap();
         let mut add = |line: &str, limit| {
             let policy = policy(line);
@@ -67,8 +67,8 @@ fn rules() -> Vec<Rule> {
     rules
 }
 
-fn says(world: &World, word: &str) -> Support {
-    [0, 1, 2, 3, 4].map(|at| world[at][0] == word)
+fn says(world: &World, said: &str) -> Support {
+    [0, 1, 2, 3, 4].map(|at| world[at][0] == said)
 }
 
 /// "The verdict, exactly", for one key each.

@@ -16,7 +16,7 @@ use reattest_attestation::evidence::Logged;
 use reattest_attestation::log::SignedCheckpoint;
 use reattest_attestation::verdict::Conclusion;
 use reattest_attestation::{
-    ArtifactOutcome, Bundle, Evidence, Outcome, PublicKey, Rebuild, conclude,
+    ArtifactOutcome, Bundle, Certified, Evidence, Outcome, Rebuild, conclude,
 };
 
 use crate::worlds::{NOW, at, file, policy, question, verified, world};
@@ -96,7 +96,7 @@ fn with_one_piece_less(whole: &Bundle) -> Vec<(&'static str, Bundle)> {
     for (at, head) in whole.checkpoints.iter().enumerate() {
         take("head", &|bundle| drop(bundle.checkpoints.remove(at)));
         let lines = head.as_str().lines().filter(|line| !line.contains("witness.example"));
-        let bare: String = lines.map(|line| format!("{line}\n")).collect();
+        let bare = lines.collect::<Vec<_>>().join("\n") + "\n";
         if bare != head.as_str() {
             let bare = SignedCheckpoint::parse(bare.as_bytes()).unwrap();
             take("cosignature", &|bundle| {
@@ -149,10 +149,10 @@ fn contradicts(evidence: &Evidence, logged: &Logged<Rebuild>) -> bool {
         return false;
     }
     let operator = |key| {
-        let mut certificates = evidence.certificates().iter().map(|c| c.certificate());
+        let mut certificates = evidence.certificates().iter().map(Certified::certificate);
         certificates.find(|c| c.rebuilder == key).map(|c| c.operator)
     };
-    let mut others = evidence.rebuilds().iter().map(|logged| logged.key());
+    let mut others = evidence.rebuilds().iter().map(Logged::key);
     others.any(|other| other != key && operator(other) == operator(key))
 }
 

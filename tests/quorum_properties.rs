@@ -88,10 +88,10 @@ proptest! {
         if more[1] { other.proofs.extend(bundle.proofs.clone()); }
         if more[2] { other.certificates.extend(bundle.certificates.clone()); }
         if more[3] { other.checkpoints.extend(bundle.checkpoints.clone()); }
-        turned(&mut other.envelopes, &turn);
-        turned(&mut other.proofs, &turn);
-        turned(&mut other.certificates, &turn);
-        turned(&mut other.checkpoints, &turn);
+        turned(&mut other.envelopes, turn);
+        turned(&mut other.proofs, turn);
+        turned(&mut other.certificates, turn);
+        turned(&mut other.checkpoints, turn);
         other.proofs.reverse();
         other.checkpoints.reverse();
         alike(&bundle, &other)?;
@@ -184,7 +184,7 @@ proptest! {
     }
 }
 
-fn turned<T>(lines: &mut [T], turn: &prop::sample::Index) {
+fn turned<T>(lines: &mut [T], turn: prop::sample::Index) {
     let by = if lines.is_empty() { 0 } else { turn.index(lines.len()) };
     lines.rotate_left(by);
 }

@@ -2,7 +2,11 @@
 //!
 //! The systems and sources were read for this project; what they do is told in our own words.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
 
 use reattest_attestation::verdict::Conclusion;
 use reattest_attestation::{Bundle, Envelope, Policy, Sign as _};
