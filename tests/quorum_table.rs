@@ -224,6 +224,9 @@ const RULES: &[(&str, &str, &str, usize, char, &str, &str)] = &[
     ("2/3 equivalent",     "a1=F b1=F",           "G as P, =N", 0, 'R', "out-of-reach quorum", "two say that P is F: too few are left for G"),
     ("2/3 equivalent d0",  "a1+F b1+F c1=F",      "F as P, =M", 2, 'A', "quorum", "it is no dissent"),
     ("2/3 equivalent",     "a1+F b1=F b2+F",      "F as P, =N", 1, 'I', "quorum", "an operator's keys must say the same"),
+    // Without a purl.
+    ("2/3",                "a1+Fu a1+G b1+G",               "F", 0, 'I', "identity authority", "what does not count gives a file no name"),
+    ("2/3",                "a1+F b1+F c1+Fq",          "F as Q", 1, 'I', "quorum", "nor do other names"),
     // Kinds that say nothing here.
     ("2/3",                "a1+F b1aF",                "F as P", 1, 'I', "quorum", "an announcement confers nothing"),
 ];

@@ -107,7 +107,9 @@ impl<'a> Standing<'a> {
         // A rebuilder's own clock is a claim: without witnesses, only now is certain.
         let needed = policy.demands().witnesses > 0;
         let time = if needed { seen.unwrap_or(now) } else { now };
-        if !self.certificates.iter().any(|certified| certified.holds_at(time)) {
+        // Now is enough too: else who adds a cosignature from before the certificate silences it.
+        let holds = |certified: &&'a Certified| certified.holds_at(time) || certified.holds_at(now);
+        if !self.certificates.iter().any(holds) {
             return Err(Void::Uncertified);
         }
         Ok(Place::Signed(seen))
