@@ -207,6 +207,26 @@ fn bytes_that_are_no_bundle_are_refused_where_they_stand() {
     refuses(&bundle, "line 5 of the bundle", Blame::Carrier, 1);
 }
 
+/// What a line is about is said twice, and must be the same.
+#[test]
+fn a_line_about_something_else_than_it_carries_is_passed_over() {
+    let text = String::from_utf8(world("a1+F b1+F").to_bytes().unwrap()).unwrap();
+    for (kind, part) in [("certificate", "its envelope is sha256:"), ("checkpoint", "another key")]
+    {
+        let lines = text.lines().map(|line| {
+            let at = line.find("\"for\":\"sha256:").map(|at| at + 14);
+            match at.filter(|_| line.contains(&format!("\"reattest\":\"{kind}\""))) {
+                Some(at) => [&line[..at], &file('Z').to_string(), &line[at + 64..]].concat(),
+                None => line.to_owned(),
+            }
+        });
+        let bundle = parsed(lines.collect::<Vec<_>>().join("\n").as_bytes()).unwrap();
+        assert_eq!(bundle.ignored.len(), 2, "{kind}");
+        assert!(bundle.ignored.iter().all(|line| line.why.contains(part)), "{:?}", bundle.ignored);
+        assert_eq!(judge("2/3", &bundle, "F as P").quorum.have, 0);
+    }
+}
+
 #[test]
 fn an_envelope_beyond_its_bound_is_passed_over() {
     let good = world("a1+F b1+F").to_bytes().unwrap();
