@@ -1,6 +1,7 @@
 //! Bad evidence, policies and keys at the command line: one clear line, the right exit code, and never a verdict by accident.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -135,8 +136,7 @@ fn exports_of_nothing_and_with_open_keys_write_nothing() {
     let links = desk.ask(&["export", "--format", "rebuilderd"]);
     fails_with(&links, &["nothing of this format", "bit for bit"]);
     let key = desk.write("key", &std::fs::read(vector("key")).unwrap());
-    let opened = std::fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    std::fs::set_permissions(&key, opened).unwrap();
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
     let summary = desk.ask(&["export", "--format", "vsa", "--key", key.to_str().unwrap()]);
     fails_with(&summary, &["can be read by others", "0600", "chmod"]);
     desk.write("netbase_6.5_all.deb", b"another file");

@@ -32,10 +32,10 @@ const WORDS: [&str; 5] = ["..", "+F", "-F", "+G", "!F"];
 const ASKED: [&str; 4] = ["F as P", "G as P", "X as P", "F"];
 
 /// The words of an operator's two keys.
-type Said = [&'static str; 2];
+pub(crate) type Said = [&'static str; 2];
 
 /// What each operator said, from a on.
-type World = Vec<Said>;
+pub(crate) type World = Vec<Said>;
 
 /// A policy and the numbers in it.
 struct Rule {
@@ -105,7 +105,7 @@ fn rules(of: usize) -> Vec<Rule> {
 }
 
 /// Every world in which each operator says one of its choices.
-fn worlds(choices: &[Vec<Said>]) -> Vec<World> {
+pub(crate) fn worlds(choices: &[Vec<Said>]) -> Vec<World> {
     choices.iter().fold(vec![World::new()], |worlds, choices| {
         let longer = |world: &World| {
             let world = world.clone();
@@ -125,10 +125,10 @@ fn two_keys() -> Vec<Said> {
 }
 
 /// What each key would say, signed and logged once; a world only puts these together.
-struct Signed(BTreeMap<(char, char, &'static str), Bundle>);
+pub(crate) struct Signed(BTreeMap<(char, char, &'static str), Bundle>);
 
 impl Signed {
-    fn new(of: usize) -> Self {
+    pub(crate) fn new(of: usize) -> Self {
         let mut signed = BTreeMap::new();
         for (letter, number) in (0..of).flat_map(|at| [(name(at), '1'), (name(at), '2')]) {
             for word in WORDS {
@@ -147,7 +147,7 @@ impl Signed {
         Self(signed)
     }
 
-    fn bundle(&self, world: &[Said]) -> Bundle {
+    pub(crate) fn bundle(&self, world: &[Said]) -> Bundle {
         let mut bundle = Bundle::default();
         for (at, [first, second]) in world.iter().enumerate() {
             add(&mut bundle, &self.0[&(name(at), '1', *first)]);
@@ -178,7 +178,7 @@ fn stranger() -> Bundle {
     bundle
 }
 
-fn evidence(bundle: &Bundle) -> Evidence {
+pub(crate) fn evidence(bundle: &Bundle) -> Evidence {
     let evidence = Evidence::verify(bundle, &network(), Completeness::Complete);
     assert!(evidence.refused().is_empty(), "{:#?}", evidence.refused());
     evidence

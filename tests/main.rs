@@ -2,9 +2,15 @@
 
 mod tidy;
 mod quorum_table;
+mod quorum_attacks;
+mod quorum_regressions;
+mod quorum_properties;
+mod bad_evidence;
 mod vectors;
 mod worlds;
 mod exhausted_worlds;
+mod exhausted_formulas;
+mod exhausted_removals;
 mod mutations;
 mod exports;
 mod summaries;

@@ -1,33 +1,35 @@
 //! Small worlds of operators, keys and logs, written as one line each, for the tests of the verdict.
 //!
-//! A world is a list of statements in log order, each `<operator><key><what><file><marks>`:
-//!
-//! ```text
-//! a1+F   operator a's first key reproduced F as P          marks: '  from other sources
-//! a1-F   ... says F differs from what it built twice              q  as the purl Q
-//! a1~F   ... built two different files where F is published       u  relying on an unknown authority
-//! a1!F   ... could not build where F is published                 w  in another network
-//! a1^expired, a1^none, a1^forked, a1^unlogged: what befell that key
-//! ```
-//!
-//! Operators a to e may vote; z is an operator of no policy.
+//! `lines` reads worlds, `policies` reads policies, `asking` puts a question to both; the language
+//! of each stands at the head of its file. Operators a to e may vote; z is an operator of no policy.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::format_push_string,
     reason = "a world that cannot be built is a broken test"
 )]
 
+#[path = "worlds/asking.rs"]
+mod asking;
+#[path = "worlds/lines.rs"]
+mod lines;
+#[path = "worlds/policies.rs"]
+mod policies;
+
+pub(crate) use asking::{judge, question, rules_of, verified};
+pub(crate) use lines::{altered, carried, logs, world};
+pub(crate) use policies::{policy, policy_text};
+
 use std::collections::BTreeMap;
 
-use reattest_attestation::bundle::{Bundle, LoggedAt};
-use reattest_attestation::log::{Checkpoint, Frontier, Origin, leaf_hash, prove_inclusion};
+use reattest_attestation::log::{Checkpoint, WitnessKey};
 use reattest_attestation::statement::{
-    Authority, BuildFacts, Certificate, Material, Normalizer, Rebuild,
+    Authority, BuildFacts, Certificate, Material, Rebuild, Revocation,
 };
 use reattest_attestation::{
-    ArtifactOutcome, Digest, Envelope, NetworkId, Outcome, Policy, Purl, SecretKey, Sign, Timestamp,
+    ArtifactOutcome, Digest, Envelope, NetworkId, Outcome, Purl, SecretKey, Sign, Timestamp,
 };
 
 /// The moment at which worlds are judged: 2026-06-01T00:00:00Z.
@@ -39,11 +41,20 @@ pub(crate) const P: &str = "pkg:deb/debian/netbase@6.5?arch=all&distro=trixie";
 /// Another package.
 pub(crate) const Q: &str = "pkg:deb/debian/hostname@3.25?arch=amd64&distro=trixie";
 
+/// The version of P before.
+pub(crate) const O: &str = "pkg:deb/debian/netbase@6.4?arch=all&distro=trixie";
+
 /// The authority that policies of these worlds name.
 pub(crate) const ARCHIVE: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
 
-const STRANGE_ARCHIVE: &str = "FEDCBA9876543210FEDCBA9876543210FEDCBA98";
-const DAY: i64 = 86_400;
+/// An archive that no policy names.
+pub(crate) const STRANGE_ARCHIVE: &str = "FEDCBA9876543210FEDCBA9876543210FEDCBA98";
+
+/// An archive that policies may name for the packages of an environment only.
+pub(crate) const LOCK_ARCHIVE: &str = "00112233445566778899AABBCCDDEEFF00112233";
+
+/// Seconds.
+pub(crate) const DAY: i64 = 86_400;
 
 pub(crate) fn network() -> NetworkId {
     "test".parse().unwrap()
@@ -70,29 +81,69 @@ pub(crate) fn rebuilder(letter: char, number: char) -> SecretKey {
     SecretKey::from_seed(&seed)
 }
 
-/// `k/n`, with `dD` for a dissent limit of D and `old` for an expired policy: `2/3`, `2/3d0`.
-pub(crate) fn policy(short: &str) -> Policy {
-    let (short, expires) = match short.strip_suffix("old") {
-        Some(rest) => (rest, "2026-05-31T23:59:59Z"),
-        None => (short, "2027-01-01T00:00:00Z"),
+/// The key of witness `number` (a digit); `0` is a witness that signs with a's first online key.
+pub(crate) fn witness(number: char) -> SecretKey {
+    match number {
+        '0' => rebuilder('a', '1'),
+        _ => rebuilder('w', number),
+    }
+}
+
+/// The name and key of witness `number`, as policies write it.
+pub(crate) fn witness_key(number: char) -> WitnessKey {
+    WitnessKey::new(&witness_name(number), witness(number).public_key()).unwrap()
+}
+
+pub(crate) fn witness_name(number: char) -> String {
+    format!("witness.example/{number}")
+}
+
+/// `-30d`, `+600s`, `2h`, `5m`: seconds.
+pub(crate) fn seconds(text: &str) -> i64 {
+    let (number, unit) = text.split_at(text.len() - 1);
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => DAY,
+        other => panic!("{other} is no unit of time"),
     };
-    let (quorum, dissent) = short.split_once('d').unwrap_or((short, ""));
-    let (need, of) = quorum.split_once('/').unwrap();
-    let names: Vec<char> = ('a'..='e').take(of.parse().unwrap()).collect();
-    let mut text = format!("version = 1\nnetwork = \"test\"\nexpires = {expires}\n");
-    for name in &names {
-        let key = operator(*name).public_key();
-        text += &format!("[[operator]]\nname = \"{name}\"\nkey = \"{key}\"\n");
+    number.parse::<i64>().unwrap() * unit
+}
+
+/// `boss` certifies `key` between two times, in seconds from now.
+pub(crate) fn certify(boss: &SecretKey, key: &SecretKey, from: i64, until: i64) -> Envelope {
+    let certificate = certificate(boss, key, from, until);
+    Envelope::sign(certificate.to_payload().unwrap(), boss).unwrap()
+}
+
+pub(crate) fn certificate(boss: &SecretKey, key: &SecretKey, from: i64, until: i64) -> Certificate {
+    Certificate {
+        operator: boss.public_key(),
+        rebuilder: key.public_key(),
+        not_before: at(NOW + from),
+        not_after: at(NOW + until),
     }
-    text += &format!("[[authority]]\npurl = \"pkg:deb/debian/*\"\nopenpgp = [\"{ARCHIVE}\"]\n");
-    if !names.is_empty() {
-        let of: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-        text += &format!("[quorum]\nneed = {need}\nof = [{}]\n", of.join(", "));
+}
+
+/// `boss` closes the logs of `key` at these heads.
+pub(crate) fn revoke(boss: &SecretKey, key: &SecretKey, last_good: Vec<Checkpoint>) -> Envelope {
+    let revocation = revocation(boss, key, last_good);
+    Envelope::sign(revocation.to_payload().unwrap(), boss).unwrap()
+}
+
+pub(crate) fn revocation(
+    boss: &SecretKey,
+    key: &SecretKey,
+    last_good: Vec<Checkpoint>,
+) -> Revocation {
+    Revocation {
+        operator: boss.public_key(),
+        rebuilder: key.public_key(),
+        last_good,
+        reason: "stolen".to_owned(),
+        revoked: at(NOW - 60),
     }
-    if !dissent.is_empty() {
-        text += &format!("max_dissent = {dissent}\n");
-    }
-    Policy::parse(&text).unwrap()
 }
 
 /// A rebuild of one artifact by a Debian rebuilder, with values of realistic length.
@@ -166,87 +217,4 @@ pub(crate) fn outcome(purl: &str, published: Digest, what: char) -> ArtifactOutc
         return ArtifactOutcome { purl, published, produced, again, normalized, outcome };
     }
     ArtifactOutcome::observe(purl, published, produced, again).unwrap()
-}
-
-/// One statement of a world.
-fn statement(token: &str) -> ((char, char), Rebuild) {
-    let mut chars = token.chars();
-    let mut next = || chars.next().unwrap();
-    let (key, what, letter) = ((next(), next()), next(), next());
-    let marks: Vec<char> = chars.collect();
-    let purl = if marks.contains(&'q') { Q } else { P };
-    let mut rebuild = rebuild(outcome(purl, file(letter), what));
-    if what == '=' {
-        let (name, version) = ("strip-nondeterminism".to_owned(), "1.14".to_owned());
-        rebuild.facts.normalizers = vec![Normalizer { name, version, digest: file('n') }];
-    }
-    for mark in marks {
-        match mark {
-            'q' => {}
-            '\'' => rebuild.sources.truncate(1),
-            'u' => rebuild.authority.signers = vec![format!("openpgp:{STRANGE_ARCHIVE}")],
-            'w' => rebuild.network = "elsewhere".parse().unwrap(),
-            other => panic!("{other} is no mark"),
-        }
-    }
-    (key, rebuild)
-}
-
-/// Everything that the world's keys signed, as a bundle.
-pub(crate) fn world(line: &str) -> Bundle {
-    let mut logs: BTreeMap<(char, char), Vec<Envelope>> = BTreeMap::new();
-    let mut fates: BTreeMap<(char, char), &str> = BTreeMap::new();
-    for (number, token) in line.split_whitespace().enumerate() {
-        if let Some((key, fate)) = token.split_once('^') {
-            let mut chars = key.chars();
-            fates.insert((chars.next().unwrap(), chars.next().unwrap()), fate);
-            continue;
-        }
-        let (key, mut rebuild) = statement(token);
-        // Two runs are never the same statement, even where they say the same.
-        rebuild.facts.invocation = format!("run {number}");
-        let secret = rebuilder(key.0, key.1);
-        let payload = rebuild.to_payload(&secret.public_key()).unwrap();
-        logs.entry(key).or_default().push(Envelope::sign(payload, &secret).unwrap());
-    }
-    let mut bundle = Bundle::default();
-    for (key, envelopes) in logs {
-        let fate = fates.get(&key).copied().unwrap_or_default();
-        add_log(&mut bundle, key, envelopes, fate);
-    }
-    bundle
-}
-
-fn add_log(bundle: &mut Bundle, key: (char, char), envelopes: Vec<Envelope>, fate: &str) {
-    let (boss, secret) = (operator(key.0), rebuilder(key.0, key.1));
-    let days_left = if fate == "expired" { -1 } else { 30 };
-    let certificate = Certificate {
-        operator: boss.public_key(),
-        rebuilder: secret.public_key(),
-        not_before: at(NOW - 60 * DAY),
-        not_after: at(NOW + days_left * DAY),
-    };
-    if fate != "none" {
-        let payload = certificate.to_payload().unwrap();
-        bundle.certificates.push(Envelope::sign(payload, &boss).unwrap());
-    }
-    let leaves: Vec<Digest> = envelopes.iter().map(|e| leaf_hash(e.as_bytes())).collect();
-    let mut frontier = Frontier::new();
-    leaves.iter().copied().for_each(|leaf| frontier.push(leaf));
-    let origin = Origin::new(&network(), &secret.public_key(), 2026);
-    let size = frontier.size();
-    let head = Checkpoint { origin: origin.clone(), size, root: frontier.root() };
-    bundle.checkpoints.push(head.sign(&secret).unwrap());
-    if fate == "forked" {
-        let other = Checkpoint { root: Digest::of(b"another history"), ..head };
-        bundle.checkpoints.push(other.sign(&secret).unwrap());
-    }
-    for (index, envelope) in (0..).zip(&envelopes) {
-        let (envelope, origin) = (envelope.digest(), origin.clone());
-        let proof = prove_inclusion(&leaves, index).unwrap();
-        if fate != "unlogged" {
-            bundle.proofs.push(LoggedAt { envelope, origin, size, proof });
-        }
-    }
-    bundle.envelopes.extend(envelopes);
 }

@@ -169,8 +169,8 @@ impl Bundle {
                 let (found, limit) = (at + 1, BUNDLE_LINES_MAX);
                 return Err(BundleError::TooLong { found, unit: "lines", limit });
             }
-            let kind = Kind::of(line)
-                .map_err(|why| BundleError::NotJsonLines { line: at + 1, why: said(why) })?;
+            let kind =
+                Kind::of(line).map_err(|why| BundleError::NotJsonLines { line: at + 1, why })?;
             if let Err(why) = bundle.take(line, &kind) {
                 bundle.ignored.push(Ignored { line: at + 1, why });
             }
@@ -232,10 +232,14 @@ struct Kind {
 
 impl Kind {
     /// A line that is an object and has two kinds is somebody else's.
-    fn of(line: &[u8]) -> serde_json::Result<Self> {
-        let any = |_| serde_json::from_slice::<Map<String, Value>>(line);
+    fn of(line: &[u8]) -> Result<Self, String> {
+        let text = str::from_utf8(line).map_err(said)?;
+        if !text.trim_start().starts_with('{') {
+            return Err("it does not begin with a brace".to_owned());
+        }
+        let any = |_| serde_json::from_str::<Map<String, Value>>(text);
         let nobody = |_| Self { reattest: Value::Null };
-        serde_json::from_slice(line).or_else(|error| any(error).map(nobody))
+        serde_json::from_str(text).or_else(|error| any(error).map(nobody)).map_err(said)
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::limits::{JSON_DEPTH_MAX, JSON_INTEGER_MAX};
 use crate::quoted::said;
+use crate::strict::Strict;
 
 /// Bytes or a value that are not canonical JSON within the bounds.
 #[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
@@ -86,7 +87,7 @@ pub fn from_bytes<T: DeserializeOwned>(
     what: &'static str,
     limit: usize,
 ) -> Result<T, CanonicalError> {
-    serde_json::from_value(value_from_bytes(bytes, what, limit)?)
+    T::deserialize(Strict(&value_from_bytes(bytes, what, limit)?))
         .map_err(|error| CanonicalError::Shape { what, why: said(error) })
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Court<'a> {
 pub(crate) struct Counted<'a> {
     pub(crate) about: About<'a>,
     near_enough: bool,
+    /// It would be near enough if the verifier's own normalizers agreed, and they were not run.
+    pub(crate) open: bool,
     /// Why it may not support, where it may not. A dissent needs none of this: whoever could make
     /// a dissent unfit could turn a refusal into an acceptance.
     pub(crate) unfit: Option<Reason>,
@@ -102,17 +104,15 @@ pub(crate) fn count<'a>(
         .place(about.logged, court.policy, court.now)
         .map_err(|void| reasons::void(void, operator, &standing.key, court.now))?;
     bound(court, operator, about)?;
-    let near_enough = match about.artifact.outcome {
-        Outcome::Reproduced => true,
-        Outcome::Equivalent => {
-            let normalizers = &about.logged.claim().facts.normalizers;
-            court.policy.demands().accept.allows(normalizers)
-                && about.artifact.published == court.relevant.file()
-                && court.relevant.normalizes_to(about)
-        }
-        Outcome::Differs | Outcome::Unstable | Outcome::BuildFailed => false,
-    };
-    Ok(Counted { about, near_enough, unfit: unfit(court, operator, standing, place, about) })
+    let (mut near_enough, mut open) = (about.artifact.outcome == Outcome::Reproduced, false);
+    if about.artifact.outcome == Outcome::Equivalent {
+        let allowed = court.policy.demands().accept.allows(&about.logged.claim().facts.normalizers)
+            && about.artifact.published == court.relevant.file();
+        let computed = court.relevant.normalizes_to(about);
+        near_enough = allowed && computed == Some(true);
+        open = allowed && computed.is_none();
+    }
+    Ok(Counted { about, near_enough, open, unfit: unfit(court, operator, standing, place, about) })
 }
 
 /// The authorities that the policy names stand behind the release, and behind each index that
@@ -157,7 +157,8 @@ fn unfit(
         Place::Signed(seen) => seen,
     };
     if let Some(age) = demands.max_age {
-        let since = seen.unwrap_or(finished);
+        // Witnesses bound a time from above; whoever hides an early cosignature makes nothing young.
+        let since = seen.map_or(finished, |seen| seen.min(finished));
         if court.seconds_since(since) > i64::try_from(age).unwrap_or(i64::MAX) {
             return Some(reasons::max_age(operator, since, age));
         }

@@ -70,6 +70,8 @@ pub struct Under {
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub struct Logged<T> {
     authentic: Authentic,
+    /// Known once: verdicts compare statements by it again and again.
+    digest: Digest,
     claim: T,
     position: Position,
     under: BTreeSet<Under>,
@@ -98,7 +100,7 @@ impl<T> Logged<T> {
 
     /// Digest of its envelope.
     pub fn digest(&self) -> Digest {
-        self.authentic.digest()
+        self.digest
     }
 
     /// Its envelope, signature checked.

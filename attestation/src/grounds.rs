@@ -6,7 +6,7 @@ use crate::artifact::{NetworkId, Purl};
 use crate::key::PublicKey;
 use crate::policy::{Operator, Policy};
 use crate::standing::Void;
-use crate::statement::Authority;
+use crate::statement::{Authority, Rebuild};
 use crate::time::Timestamp;
 use crate::verdict::Reason;
 
@@ -71,6 +71,20 @@ pub(crate) fn authority(
         format!("{} relies on {} for {what}", operator.name, found.signers.join(", ")),
         expected,
         "check that key, then name it in an [[authority]] of the policy; or have the operator rebuild from the right index",
+    )
+}
+
+pub(crate) fn normalizers(operator: &Operator, rebuild: &Rebuild) -> Reason {
+    let named = rebuild.facts.normalizers.iter().map(|n| format!("{}@{}", n.name, n.version));
+    Reason::new(
+        "normalizers",
+        format!(
+            "{} found the file equal under {}, which was not run on it here",
+            operator.name,
+            named.collect::<Vec<_>>().join(", ")
+        ),
+        "the same digest from the same normalizers, computed here",
+        "install these normalizers for the check, or wait for rebuilds that are equal bit for bit",
     )
 }
 

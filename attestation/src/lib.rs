@@ -18,6 +18,7 @@ pub mod digest;
 pub mod time;
 pub mod key;
 pub mod artifact;
+mod strict;
 pub mod canonical;
 pub mod outcome;
 pub mod envelope;

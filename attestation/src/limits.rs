@@ -81,7 +81,7 @@ pub const OPERATORS_MAX: usize = 1_024;
 /// `[[authority]]` tables of a policy, keys of one, and tags of an operator.
 pub const POLICY_LIST_MAX: usize = 256;
 
-/// Reasons of one verdict: a reader acts on the first few; the rest is counted in the last.
+/// Reasons of one verdict: a reader acts on the first few, and rules come before statements.
 pub const REASONS_MAX: usize = 64;
 
 /// Last good heads of one revocation: a key has one log a year and network.

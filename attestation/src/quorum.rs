@@ -15,13 +15,13 @@ use crate::limits::REASONS_MAX;
 use crate::policy::Policy;
 use crate::relevant::{About, Relevant};
 use crate::rules::{expired, met, needed, nobody, rejections, unmet};
-use crate::standing::Standing;
+use crate::standing::{Standing, keys_of};
 use crate::tally::Tally;
 use crate::time::Timestamp;
 use crate::verdict::{
     ArtifactAsked, Conclusion, PolicyApplied, Question, QuorumCount, Reason, Verdict, Vote,
 };
-use crate::voice::{keys_of, voices};
+use crate::voice::voices;
 
 /// Concludes whether the file of `question` may be used at `now`.
 ///
@@ -171,7 +171,9 @@ fn candidates(
             let standing = Standing::of(policy, evidence, operator, key, now);
             for purl in published_as(evidence, &key, file) {
                 let court = Court::new(policy, Relevant::of(evidence, question, purl), now);
-                let about_file = |about: &About<'_>| about.artifact.published == file;
+                let about_file = |about: &About<'_>| {
+                    about.artifact.published == file && standing.knows(about.logged)
+                };
                 for about in court.relevant.claims(&key).filter(about_file) {
                     match count(&court, operator, &standing, about) {
                         Ok(_) => drop(purls.insert(purl.clone())),

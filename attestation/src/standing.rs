@@ -60,7 +60,7 @@ impl<'a> Standing<'a> {
             let revocation = revoked.revocation();
             revocation.operator == operator.key && revocation.rebuilder == key
         });
-        let seen = Seen::of(policy, evidence.heads(&key), operator, key, now);
+        let seen = Seen::of(policy, evidence, operator, key, now);
         let needed = policy.demands().witnesses;
         Self {
             key,
@@ -75,6 +75,13 @@ impl<'a> Standing<'a> {
     /// Whether its operator still means it to sign.
     pub(crate) fn is_live(&self, now: Timestamp) -> bool {
         self.revocations.is_empty() && self.certificates.iter().any(|c| c.holds_at(now))
+    }
+
+    /// Whether its own key or its own operator put a statement into the log. Otherwise somebody
+    /// else's revocation named that head, which must not even be told of.
+    pub(crate) fn knows<T>(&self, logged: &Logged<T>) -> bool {
+        let named = || self.revocations.iter().any(|revoked| vouches(revoked, logged.under()));
+        logged.under().iter().any(|under| under.signed) || named()
     }
 
     /// Where a statement stands, or why that place counts for nothing.
@@ -100,7 +107,9 @@ impl<'a> Standing<'a> {
         // A rebuilder's own clock is a claim: without witnesses, only now is certain.
         let needed = policy.demands().witnesses > 0;
         let time = if needed { seen.unwrap_or(now) } else { now };
-        if !self.certificates.iter().any(|certified| certified.holds_at(time)) {
+        // Now is enough too: else who adds a cosignature from before the certificate silences it.
+        let holds = |certified: &&'a Certified| certified.holds_at(time) || certified.holds_at(now);
+        if !self.certificates.iter().any(holds) {
             return Err(Void::Uncertified);
         }
         Ok(Place::Signed(seen))
@@ -117,15 +126,27 @@ fn vouches(revoked: &Revoked, under: &BTreeSet<Under>) -> bool {
     under.iter().any(|under| revoked.revocation().last_good.contains(&under.head))
 }
 
-/// The times at which each independent witness cosigned each head.
+/// Every key that the operator ever certified or revoked, as far as the evidence shows.
+pub(crate) fn keys_of(evidence: &Evidence, operator: &Operator) -> BTreeSet<PublicKey> {
+    let certificates = evidence.certificates().iter().map(Certified::certificate);
+    let certified = certificates.filter(|c| c.operator == operator.key).map(|c| c.rebuilder);
+    let revocations = evidence.revocations().iter().map(Revoked::revocation);
+    let revoked = revocations.filter(|r| r.operator == operator.key).map(|r| r.rebuilder);
+    certified.chain(revoked).collect()
+}
+
+/// By witness, the first and the last time at which it cosigned a head.
+type Times = BTreeMap<PublicKey, (Timestamp, Timestamp)>;
+
+/// The first and the last time at which each independent witness cosigned each head.
 struct Seen<'a> {
-    heads: Vec<(&'a Checkpoint, BTreeMap<PublicKey, Timestamp>)>,
+    heads: Vec<(&'a Checkpoint, Times)>,
 }
 
 impl<'a> Seen<'a> {
     fn of(
         policy: &Policy,
-        heads: &'a [VerifiedCheckpoint],
+        evidence: &'a Evidence,
         operator: &Operator,
         key: PublicKey,
         now: Timestamp,
@@ -133,20 +154,31 @@ impl<'a> Seen<'a> {
         if policy.demands().witnesses == 0 {
             return Self { heads: Vec::new() };
         }
+        let own = keys_of(evidence, operator);
         let independent = |witness: &&Witness| {
-            witness.run_by.as_ref() != Some(&operator.name) && witness.key.key() != key
+            let key = witness.key.key();
+            witness.run_by.as_ref() != Some(&operator.name)
+                && key != operator.key
+                && !own.contains(&key)
         };
         let witnesses: Vec<_> = policy.witnesses().iter().filter(independent).collect();
         let latest = Timestamp::from_unix(now.as_unix().saturating_add(CLOCK_AHEAD_MAX));
         let times = |head: &VerifiedCheckpoint| {
             let time = |witness: &&Witness| {
                 // A false line is worth as much as none: whoever passed it on could have cut it.
-                let time = head.cosigned_by(&witness.key).ok().flatten();
-                time.filter(|time| *time <= latest).map(|time| (witness.key.key(), time))
+                let mut times = head.cosigned_by(&witness.key).unwrap_or_default();
+                times.retain(|time| *time <= latest);
+                Some((witness.key.key(), (*times.first()?, *times.last()?)))
             };
             witnesses.iter().filter_map(time).collect()
         };
-        Self { heads: heads.iter().map(|head| (head.checkpoint(), times(head))).collect() }
+        Self {
+            heads: evidence
+                .heads(&key)
+                .iter()
+                .map(|head| (head.checkpoint(), times(head)))
+                .collect(),
+        }
     }
 
     /// The time by which this many witnesses had cosigned each head.
@@ -154,7 +186,7 @@ impl<'a> Seen<'a> {
         let mut merged: BTreeMap<&Checkpoint, BTreeMap<PublicKey, Timestamp>> = BTreeMap::new();
         for (head, times) in &self.heads {
             let known = merged.entry(head).or_default();
-            for (witness, time) in times {
+            for (witness, (time, _)) in times {
                 let first = known.entry(*witness).or_insert(*time);
                 *first = (*first).min(*time);
             }
@@ -170,7 +202,7 @@ impl<'a> Seen<'a> {
     /// The newest time at or after which this many witnesses cosigned any head of the key.
     fn newest_seen_by(&self, needed: usize) -> Option<Timestamp> {
         let mut newest: BTreeMap<PublicKey, Timestamp> = BTreeMap::new();
-        for (witness, time) in self.heads.iter().flat_map(|(_, times)| times) {
+        for (witness, (_, time)) in self.heads.iter().flat_map(|(_, times)| times) {
             let known = newest.entry(*witness).or_insert(*time);
             *known = (*known).max(*time);
         }

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::count::{Counted, Court, count};
 use crate::digest::Digest;
-use crate::evidence::{Evidence, Position};
-use crate::key::PublicKey;
+use crate::evidence::Position;
+use crate::grounds as reasons;
 use crate::outcome::Outcome;
 use crate::policy::Operator;
 use crate::relevant::taken_back;
-use crate::standing::Standing;
-use crate::statement::Certified;
+use crate::standing::{Standing, keys_of};
 use crate::verdict::{Reason, Vote};
 
 /// What votes are grouped by: agreement on anything less would let two different releases add up.
@@ -26,7 +25,8 @@ pub(crate) struct Subject {
 pub(crate) enum Stance {
     /// Nothing that counts.
     Silent,
-    /// It could not build; this may change, and takes nothing back.
+    /// It could not build, or the verifier did not run its normalizers; this may change, and takes
+    /// nothing back.
     Failed,
     /// It reproduced the file of this subject, as nearly as the policy asks.
     Supports(Subject),
@@ -56,8 +56,8 @@ pub(crate) fn voices(court: &Court<'_>) -> Vec<Voice> {
 }
 
 fn voice(court: &Court<'_>, operator: &Operator) -> Voice {
-    let (mut newest, mut passed_over) = (Vec::new(), BTreeSet::new());
-    let mut rests_on = BTreeSet::new();
+    let (mut words, mut newest) = (Vec::new(), Vec::new());
+    let (mut passed_over, mut rests_on) = (BTreeSet::new(), BTreeSet::new());
     let (mut live, mut stale) = (0, 0);
     for key in keys_of(court.relevant.evidence(), operator) {
         let standing =
@@ -66,35 +66,42 @@ fn voice(court: &Court<'_>, operator: &Operator) -> Voice {
             live += 1;
             stale += usize::from(!court.is_fresh(&standing));
         }
-        let (counted, reasons) = words_of(court, operator, &standing);
-        passed_over.extend(reasons);
-        if let Some(word) = newest_of(counted) {
+        let said = words_of(court, operator, &standing);
+        passed_over.extend(said.passed_over);
+        newest.extend(said.newest);
+        if let Some(word) = said.word {
+            if word.open {
+                passed_over.insert(reasons::normalizers(operator, word.about.logged.claim()));
+            }
             rests_on.insert(word.about.logged.digest());
             rests_on.extend(standing.words());
-            newest.push(word);
+            words.push(word);
         }
     }
-    let votes = newest.iter().map(|counted| counted.vote(operator)).collect();
+    let votes = words.iter().map(|counted| counted.vote(operator)).collect();
     let heard = court.policy.demands().max_head_age.is_none() || (live > 0 && stale == 0);
     let passed_over = passed_over.into_iter().collect();
-    Voice { stance: stance(&newest), votes, passed_over, heard, rests_on }
+    let contradicts = disagree(&newest) || disagree(&words);
+    let stance = if contradicts { Stance::Contradicts } else { stance(&words) };
+    Voice { stance, votes, passed_over, heard, rests_on }
 }
 
-/// Every key that the operator ever certified, as far as the evidence shows.
-pub(crate) fn keys_of(evidence: &Evidence, operator: &Operator) -> BTreeSet<PublicKey> {
-    let certificates = evidence.certificates().iter().map(Certified::certificate);
-    certificates.filter(|c| c.operator == operator.key).map(|c| c.rebuilder).collect()
+/// What one key says.
+#[derive(Default)]
+struct Words<'a> {
+    /// Its word: the newest statement that dissents, fails, or may support.
+    word: Option<Counted<'a>>,
+    /// The newest statement that counts, whether or not it may support: keys of one operator that
+    /// say different things contradict each other, however old or unwitnessed one of them is.
+    newest: Option<Counted<'a>>,
+    /// Why others do not count, or may not support.
+    passed_over: BTreeSet<Reason>,
 }
 
-/// What one key says that may be its word, and why the rest may not.
-fn words_of<'a>(
-    court: &Court<'a>,
-    operator: &Operator,
-    standing: &Standing<'_>,
-) -> (Vec<Counted<'a>>, BTreeSet<Reason>) {
+fn words_of<'a>(court: &Court<'a>, operator: &Operator, standing: &Standing<'_>) -> Words<'a> {
     let retractions = retractions(court, standing);
-    let (mut words, mut reasons) = (Vec::new(), BTreeSet::new());
-    for about in court.relevant.claims(&standing.key) {
+    let (mut words, mut unfit, mut reasons) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for about in court.relevant.claims(&standing.key).filter(|about| standing.knows(about.logged)) {
         let counted = match count(court, operator, standing, about) {
             Ok(counted) => counted,
             Err(reason) => {
@@ -108,11 +115,19 @@ fn words_of<'a>(
             reasons.insert(taken(operator, standing));
         } else if let Some(reason) = counted.unfit.clone().filter(|_| counted.is_support()) {
             reasons.insert(reason);
+            unfit.push(counted);
         } else {
             words.push(counted);
         }
     }
-    (words, reasons)
+    let word = newest_of(words.clone());
+    let newest = newest_of([words, unfit].concat());
+    // An older word for another file than the key stands behind by now is not its word any more.
+    let outdated = |word: &Counted<'_>| {
+        let differs = |newest: &Counted<'_>| newest.subject() != word.subject();
+        word.is_support() && newest.as_ref().is_some_and(differs)
+    };
+    Words { word: word.filter(|word| !outdated(word)), newest, passed_over: reasons }
 }
 
 /// Retractions that count: a thief's, after the last good head, do not.
@@ -142,19 +157,26 @@ fn newest_of(mut of_key: Vec<Counted<'_>>) -> Option<Counted<'_>> {
     of_key.pop()
 }
 
-/// Takes an operator's keys together. They must agree on outcome, file and sources; failing to
-/// build contradicts nothing.
-fn stance(newest: &[Counted<'_>]) -> Stance {
-    let mut says = newest.iter().filter(|counted| counted.outcome() != Outcome::BuildFailed);
+/// Whether keys of one operator differ in outcome, file or sources. Failing to build contradicts
+/// nothing.
+fn disagree(said: &[Counted<'_>]) -> bool {
+    let mut says = said.iter().filter(|counted| counted.outcome() != Outcome::BuildFailed);
+    let Some(first) = says.next() else { return false };
+    let subject = first.subject();
+    says.any(|other| other.outcome() != first.outcome() || other.subject() != subject)
+}
+
+/// Takes the words of an operator's keys, which agree, together.
+fn stance(words: &[Counted<'_>]) -> Stance {
+    let mut says = words.iter().filter(|counted| counted.outcome() != Outcome::BuildFailed);
     let Some(first) = says.next() else {
-        return if newest.is_empty() { Stance::Silent } else { Stance::Failed };
+        return if words.is_empty() { Stance::Silent } else { Stance::Failed };
     };
     let subject = first.subject();
-    if says.any(|other| other.outcome() != first.outcome() || other.subject() != subject) {
-        return Stance::Contradicts;
-    }
     match first.outcome() {
-        _ if newest.iter().any(Counted::is_support) => Stance::Supports(subject),
+        _ if words.iter().any(Counted::is_support) => Stance::Supports(subject),
+        // What the verifier did not compute may still turn out to support, so it rejects nothing.
+        _ if words.iter().any(|counted| counted.open) => Stance::Failed,
         Outcome::Reproduced | Outcome::Equivalent => Stance::Near(subject),
         Outcome::Differs | Outcome::Unstable => Stance::Against(subject),
         Outcome::BuildFailed => Stance::Failed,

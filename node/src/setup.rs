@@ -60,7 +60,7 @@ pub fn certify(operator: &SecretKey, rebuilder: PublicKey) -> Result<Envelope, F
 /// Reads a policy file. A node follows the operators of an expired one too.
 pub fn read_policy(path: &Path) -> Result<Policy, Fault> {
     let name = path.display();
-    let mut text = String::new();
+    let mut text = String::with_capacity(4_096);
     // One byte more than allowed, so that the policy's own check names the limit.
     let limit = reattest_attestation::limits::POLICY_MAX as u64;
     let read = |file: File| file.take(limit.saturating_add(1)).read_to_string(&mut text);

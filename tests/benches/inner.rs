@@ -11,7 +11,11 @@ use reattest_attestation::log::{
 };
 use reattest_attestation::{Authentic, Digest, Envelope, PublicKey, Sign as _};
 
-#[allow(dead_code, reason = "the worlds of the tests, of which a bench needs a few")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the worlds of the tests, of which a bench needs a few"
+)]
 #[path = "../worlds.rs"]
 mod worlds;
 

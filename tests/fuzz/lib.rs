@@ -3,7 +3,7 @@
 //! The codec, the messages of nodes and the documents of the rebuilder are included as files: an
 //! instrumented build of their crates, with libp2p and sequoia, would take longer than a fuzzer runs.
 
-#![allow(dead_code, reason = "included files have more in them than is fuzzed")]
+#![allow(dead_code, unused_imports, reason = "included files have more in them than is fuzzed")]
 
 #[path = "../../node/src/codec.rs"]
 mod codec;

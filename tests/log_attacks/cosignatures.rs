@@ -19,7 +19,7 @@ fn time(
     head: &SignedCheckpoint,
     by: &WitnessKey,
 ) -> Result<Option<Timestamp>, CheckpointError> {
-    head.verify(&log.public()).unwrap().cosigned_by(by)
+    head.verify(&log.public()).unwrap().cosigned_by(by).map(|times| times.last().copied())
 }
 
 /// The last line of a note: its name and its bytes.

@@ -22,6 +22,19 @@ pub(super) fn refused_envelopes() -> Refused {
             e["signatures"] = json!([one, one]);
         }), "exactly one")),
         ("no-signature.json", (rewrapped(|e| e["signatures"] = json!([])), "exactly one")),
+        ("signature-as-a-list.json", (rewrapped(|e| {
+            let one = &e["signatures"][0];
+            e["signatures"] = json!([[one["keyid"], one["sig"]]]);
+        }), "expected an object")),
+        ("artifact-as-a-list.json", (changed('-', |s| external(s, &|e| {
+            let one = &e["artifacts"][0];
+            e["artifacts"] = json!([[one["again"], null, "differs", one["produced"], one["published"], one["purl"]]]);
+        })), "expected an object")),
+        ("digest-as-a-list.json", (changed('+', |s| s["subject"][0]["digest"] = json!([file('F')])), "expected an object")),
+        ("null-for-a-field-left-out.json", (changed('+', |s| external(s, &|e| e["artifacts"][0]["again"] = Value::Null)), "null")),
+        ("produced-left-out.json", (changed('!', |s| external(s, &|e| {
+            e["artifacts"][0].as_object_mut().unwrap().remove("produced");
+        })), "missing field `produced`")),
         ("other-payload-type.json", (rewrapped(|e| e["payloadType"] = json!("application/json")), "payload type")),
         ("url-safe-base64.json", (rewrapped(|e| {
             let sig = e["signatures"][0]["sig"].as_str().unwrap().replace('+', "-").replace('/', "_");

@@ -253,10 +253,10 @@ impl<'a> Desk<'a> {
 
 /// One for each place.
 fn logged<T: Clone>(authentic: &Authentic, claim: &T, places: Places) -> Vec<Logged<T>> {
-    let (authentic, claim) = (authentic.clone(), claim.clone());
+    let digest = authentic.digest();
     let logged = |(position, under)| {
         let (authentic, claim) = (authentic.clone(), claim.clone());
-        Logged { authentic, claim, position, under }
+        Logged { authentic, digest, claim, position, under }
     };
     places.into_iter().map(logged).collect()
 }

@@ -216,23 +216,26 @@ impl SignedCheckpoint {
 }
 
 impl VerifiedCheckpoint {
-    /// When this witness cosigned this head; `None` where it has no line here.
+    /// The times at which this witness cosigned this head, the first one first; none where it has
+    /// no line here.
     ///
-    /// Every line with its name and key id must hold, as signed-note asks of known keys. Of
-    /// several the newest time counts: a witness that is asked again of an idle log signs the same
-    /// head at a newer time, both lines are true, and an error would let anyone spoil a head by
-    /// putting two true lines on it.
-    pub fn cosigned_by(&self, witness: &WitnessKey) -> Result<Option<Timestamp>, CheckpointError> {
-        let mut newest = None;
-        for payload in witness.lines(self.signed()) {
-            newest = newest.max(Some(witness.time(payload, self.checkpoint())?));
-        }
-        Ok(newest)
+    /// Every line with its name and key id must hold, as signed-note asks of known keys. A witness
+    /// that is asked again of an idle log signs the same head at a newer time: both lines are
+    /// true, the first says since when the head existed, and the last until when nothing newer was
+    /// shown. An error would let anyone spoil a head by putting two true lines on it.
+    pub fn cosigned_by(&self, witness: &WitnessKey) -> Result<Vec<Timestamp>, CheckpointError> {
+        let times = witness.lines(self.signed());
+        let mut times: Vec<_> = times
+            .map(|payload| witness.time(payload, self.checkpoint()))
+            .collect::<Result<_, _>>()?;
+        times.sort_unstable();
+        times.dedup();
+        Ok(times)
     }
 
-    /// This head with the log's own line and the newest line that holds of each of these
-    /// witnesses, and no other: what a node keeps and passes on, so that nobody can fill a head
-    /// with lines that nobody asked for, or spoil it with a false one.
+    /// This head with the log's own line and, of each of these witnesses, the first and the last
+    /// line that holds, and no other: what a node keeps and passes on, so that nobody can fill a
+    /// head with lines that nobody asked for, or spoil it with a false one.
     pub fn only_cosigned_by(
         &self,
         witnesses: &[WitnessKey],
@@ -243,11 +246,13 @@ impl VerifiedCheckpoint {
         let is_own = |line: &&NoteSignature| line.payload(&name, id).is_some();
         let mut lines: Vec<_> = self.signed().signatures().iter().filter(is_own).cloned().collect();
         for witness in witnesses {
-            let newest = witness
+            let mut true_lines: Vec<_> = witness
                 .lines(self.signed())
                 .filter_map(|payload| Some((witness.time(payload, head).ok()?, payload)))
-                .max();
-            if let Some((_, payload)) = newest {
+                .collect();
+            true_lines.sort_unstable();
+            let ends = [true_lines.last(), true_lines.first()];
+            for (_, payload) in ends.into_iter().flatten() {
                 let line = NoteSignature::new(witness.name(), witness.id(), payload);
                 if !lines.contains(&line) {
                     lines.push(line);
@@ -285,7 +290,7 @@ mod tests {
 
     fn time(head: &SignedCheckpoint, by: &WitnessKey) -> Result<Option<i64>, CheckpointError> {
         let time = head.verify(&key(3).public_key()).unwrap().cosigned_by(by)?;
-        Ok(time.map(Timestamp::as_unix))
+        Ok(time.last().map(|time| time.as_unix()))
     }
 
     #[test]
@@ -413,7 +418,11 @@ mod tests {
     #[test]
     fn what_is_passed_on_has_no_false_and_no_unknown_line() {
         let good = head(7).cosign("w", &key(5), at(10)).unwrap();
-        let good = good.with_signatures_of(&head(7).cosign("w", &key(5), at(20)).unwrap()).unwrap();
+        let newer = |head: &SignedCheckpoint, seconds| {
+            let newer = head_again(head).cosign("w", &key(5), at(seconds)).unwrap();
+            head.with_signatures_of(&newer).unwrap()
+        };
+        let good = newer(&newer(&good, 15), 20);
         let noise = good.cosign("noise", &key(6), at(1)).unwrap();
         let mut lines = noise.signatures().to_vec();
         lines.push(NoteSignature::new("w", witness("w", 5).id(), &[9; 72]));
@@ -422,6 +431,11 @@ mod tests {
         let known = [witness("w", 5), witness("w", 5), witness("absent", 5)];
         let verified = spoiled.verify(&key(3).public_key()).unwrap();
         let kept = verified.only_cosigned_by(&known).unwrap();
-        assert_eq!(kept, head(7).cosign("w", &key(5), at(20)).unwrap());
+        let ends = newer(&head(7).cosign("w", &key(5), at(10)).unwrap(), 20);
+        assert_eq!(kept, ends, "the first and the last line, and none between");
+    }
+
+    fn head_again(head: &SignedCheckpoint) -> SignedCheckpoint {
+        head.unverified().sign(&key(3)).unwrap()
     }
 }

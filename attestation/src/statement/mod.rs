@@ -30,6 +30,7 @@ use crate::key::PublicKey;
 use crate::limits::{ARTIFACTS_MAX, ENVELOPE_MAX};
 use crate::outcome::OutcomeError;
 use crate::quoted::quoted;
+use crate::strict::Strict;
 
 /// The `_type` of every statement.
 pub const STATEMENT: &str = "https://in-toto.io/Statement/v1";
@@ -245,7 +246,7 @@ impl Statement {
     }
 
     pub(crate) fn predicate<P: for<'de> Deserialize<'de>>(&self) -> Result<P, ClaimError> {
-        P::deserialize(&self.predicate).map_err(|error| shape(error.to_string()))
+        P::deserialize(Strict(&self.predicate)).map_err(|error| shape(error.to_string()))
     }
 
     pub(crate) fn expect_subjects(&self, expected: &[Subject]) -> Result<(), ClaimError> {

@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::key::PublicKey;
 use crate::limits::{ARTIFACTS_MAX, SIGNERS_MAX, SOURCES_MAX};
 use crate::outcome::{ArtifactOutcome, Outcome};
+use crate::strict::present;
 use crate::time::Timestamp;
 
 /// Recipe, lock, authority and the lock's authorities stand beside the sources.
@@ -48,11 +49,12 @@ struct ExternalParameters {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireArtifact {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     again: Option<Digest>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     normalized: Option<Digest>,
     outcome: Outcome,
+    #[serde(deserialize_with = "Option::deserialize")]
     produced: Option<Digest>,
     published: Digest,
     purl: Purl,
@@ -71,18 +73,18 @@ struct InternalParameters {
     learned: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     normalizers: Vec<Normalizer>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     source_date_epoch: Option<u64>,
 }
 
 /// in-toto's `ResourceDescriptor`, the fields that we use.
 #[derive(Serialize, Deserialize)]
 struct Resource {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     annotations: Option<Annotations>,
     digest: Sha256Set,
     name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     uri: Option<String>,
 }
 

@@ -76,13 +76,11 @@ impl EvidenceFrom {
 fn read_bundle(path: &Path) -> Result<Vec<u8>, Fault> {
     let limit = reattest_attestation::limits::BUNDLE_MAX as u64;
     let fail = |error| Fault::new(path.display().to_string(), error);
-    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(fail)?;
+    let told = file.metadata().map_err(fail)?.len().min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(told).unwrap_or(0).saturating_add(1));
     // One byte more than allowed, so that the bundle's own check names the limit.
-    File::open(path)
-        .map_err(fail)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(fail)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
     Ok(bytes)
 }
 
@@ -116,9 +114,8 @@ pub(super) fn show(verdicts: &[Verdict], json: bool) -> Result<(), Fault> {
         [one] if json => output::json(one),
         many if json => output::json(&many),
         many => {
-            for line in many.iter().flat_map(render::verdict_lines) {
-                output::line(&line);
-            }
+            let lines: Vec<String> = many.iter().flat_map(render::verdict_lines).collect();
+            output::line(&lines.join("\n"));
             Ok(())
         }
     }

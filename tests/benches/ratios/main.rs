@@ -23,7 +23,11 @@ mod programs;
 mod table;
 mod votes;
 
-#[allow(dead_code, reason = "the worlds of the tests, of which a bench needs a few")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the worlds of the tests, of which a bench needs a few"
+)]
 #[path = "../../worlds.rs"]
 mod worlds;
 
