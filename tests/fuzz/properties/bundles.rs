@@ -12,13 +12,14 @@ use super::{naive, told};
 
 /// Worlds whose lines are cut up and put together again: agreement, dissent, other files, sources,
 /// purls and networks, keys that are forked, expired, not certified or not logged.
-const WORLDS: [&str; 6] = [
+const WORLDS: [&str; 7] = [
     "a1+F b1+F c1-F",
     "a1-F a1+F b1+F' c1+G z1+F",
     "a1+F b1+G c1+G b2+F a2~F",
     "a1+F b1+F c1+F a1^forked b1^expired c1^none",
     "a1+Fq b1+Fu c1+Fw a2+F a2^unlogged",
     "a1!F b1!F b1+F c1+F c2-F",
+    "a1+F a1rF b1+F b1-F b1^revoked@1 c1+F c1^rotated@1>2 c2+F",
 ];
 
 /// Any bytes: what is accepted can be written, and reads back as the same bundle; the verdict on it
@@ -82,8 +83,8 @@ fn sound(bundle: &Bundle, bytes: &[u8]) -> Vec<Verdict> {
 }
 
 /// The lines of each world.
-fn lines() -> &'static [Vec<Vec<u8>>; 6] {
-    static LINES: OnceLock<[Vec<Vec<u8>>; 6]> = OnceLock::new();
+fn lines() -> &'static [Vec<Vec<u8>>; 7] {
+    static LINES: OnceLock<[Vec<Vec<u8>>; 7]> = OnceLock::new();
     LINES.get_or_init(|| {
         WORLDS.map(|world| {
             let bytes = worlds::world(world).to_bytes().unwrap();

@@ -15,9 +15,9 @@ pub(super) fn supporters(bytes: &[u8], file: Digest, purl: &str) -> BTreeSet<cha
     let lines = bytes.split(|byte| *byte == b'\n');
     let lines: Vec<Value> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
     let supports = |letter: &char| {
-        let keys = lines.iter().filter_map(|line| certified(line, *letter));
+        let keys = lines.iter().flat_map(|line| owned(line, *letter));
         keys.into_iter().any(|key| {
-            lines.iter().any(|line| heads(line, &key))
+            lines.iter().any(|line| heads(line, &key) || vouches(line, *letter, &key))
                 && lines.iter().any(|line| says(line, &key, &file.to_string(), purl))
         })
     };
@@ -46,14 +46,31 @@ fn raw(key: &Value) -> Option<[u8; 32]> {
     wire.last_chunk().copied()
 }
 
-/// The key that this line certifies for the operator of this letter.
-fn certified(line: &Value, letter: char) -> Option<[u8; 32]> {
+/// What the operator of this letter says in this line about keys: the parts of a certificate, a
+/// revocation, or both.
+fn words(line: &Value, letter: char) -> Vec<Value> {
     let boss = operator(letter).public_key().to_bytes();
-    let statement = signed(&line["envelope"], &boss)?;
-    let certificate = &statement["predicate"];
-    let own = statement["predicateType"] == "urn:reattest:certificate:v1"
-        && raw(&certificate["operator"])? == boss;
-    raw(&certificate["rebuilder"]).filter(|_| own)
+    let Some(statement) = signed(&line["envelope"], &boss) else {
+        return Vec::new();
+    };
+    let said = &statement["predicate"];
+    let parts = match statement["predicateType"].as_str() {
+        Some("urn:reattest:certificate:v1" | "urn:reattest:revocation:v1") => vec![said],
+        Some("urn:reattest:rotation:v1") => vec![&said["certificate"], &said["revocation"]],
+        _ => Vec::new(),
+    };
+    parts.into_iter().filter(|part| raw(&part["operator"]) == Some(boss)).cloned().collect()
+}
+
+/// The keys that this line calls the operator's own.
+fn owned(line: &Value, letter: char) -> Vec<[u8; 32]> {
+    words(line, letter).iter().filter_map(|word| raw(&word["rebuilder"])).collect()
+}
+
+/// Whether this line is the operator's word on a last good head of this key.
+fn vouches(line: &Value, letter: char, key: &[u8; 32]) -> bool {
+    let heads = |word: &Value| word["lastGood"].as_array().is_some_and(|heads| !heads.is_empty());
+    words(line, letter).iter().any(|word| raw(&word["rebuilder"]) == Some(*key) && heads(word))
 }
 
 /// Whether this line is a head of this key's own log, signed by it.
