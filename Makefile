@@ -31,6 +31,7 @@ build: deps
 
 lint: deps
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # Hostile bytes against every decoder. The fuzzers begin from the committed corpus and the vectors,

@@ -10,10 +10,12 @@
 use reattest_attestation::export::vsa::{BUILD_LEVEL_1, REPRODUCED, quorum_level};
 use reattest_attestation::export::{Expected, Vsa, VsaInputs, VsaKind, VsaResult};
 use reattest_attestation::limits::ENVELOPE_MAX;
-use reattest_attestation::{Announcement, Digest, Envelope, SecretKey, Sign, canonical};
+use reattest_attestation::{
+    Announcement, Digest, Envelope, SecretKey, Sign, canonical, conclude_showing,
+};
 use serde_json::{Value, json};
 
-use crate::worlds::{NOW, P, Q, at, file, network, operator};
+use crate::worlds::{NOW, P, Q, at, file, network, operator, policy, question, verified, world};
 
 pub(crate) fn inputs(result: VsaResult) -> VsaInputs {
     VsaInputs {
@@ -182,4 +184,29 @@ fn a_summary_that_does_not_follow_from_its_fields_is_refused() {
         let first = s["subject"][0].clone();
         s["subject"].as_array_mut().unwrap().push(first);
     });
+}
+
+/// What a summary names: the newest counting statement of each voter, retractions that took
+/// something back, and the operators' words on those keys; nothing of strangers.
+#[test]
+fn a_verdict_tells_all_that_it_rests_on() {
+    for (line, statements, words, supporters) in [
+        ("a1+F b1+F c1-F", 3, 3, 2),
+        ("a1+F a1+F b1+F", 2, 2, 2),
+        ("a1+F b1+F z1+F", 2, 2, 2),
+        ("a1+F b1+F b1rF", 3, 2, 1),
+        ("a1+F a1^rotated@1>2 a2+F b1+F", 3, 3, 2),
+        ("", 0, 0, 0),
+    ] {
+        let bundle = world(line);
+        let (_, grounds) =
+            conclude_showing(&policy("2/3"), &verified(&bundle), &question("F as P"), at(NOW));
+        assert_eq!((grounds.supporters, grounds.operators), (supporters, 3), "{line}");
+        let of = |envelopes: &[Envelope]| {
+            envelopes.iter().filter(|one| grounds.envelopes.contains(&one.digest())).count()
+        };
+        let (said, certified) = (of(&bundle.envelopes), of(&bundle.certificates));
+        assert_eq!((said, certified), (statements, words), "{line}");
+        assert_eq!(grounds.envelopes.len(), statements + words, "{line}: and nothing else");
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::grounds as reasons;
 use crate::limits::CLOCK_AHEAD_MAX;
+use crate::objections;
 use crate::outcome::Outcome;
 use crate::policy::{Authorities, Operator, Policy};
 use crate::relevant::{About, Relevant};
@@ -95,14 +95,14 @@ pub(crate) fn count<'a>(
 ) -> Result<Counted<'a>, Reason> {
     let found = &about.logged.claim().network;
     if found != court.policy.network() {
-        return Err(reasons::network(found, court.policy));
+        return Err(objections::network(found, court.policy));
     }
     if let Some(expires) = operator.expires.filter(|expires| court.now > *expires) {
-        return Err(reasons::operator_expiry(operator, expires, court.now));
+        return Err(objections::operator_expiry(operator, expires, court.now));
     }
     let place = standing
         .place(about.logged, court.policy, court.now)
-        .map_err(|void| reasons::void(void, operator, &standing.key, court.now))?;
+        .map_err(|void| objections::void(void, operator, &standing.key, court.now))?;
     bound(court, operator, about)?;
     let (mut near_enough, mut open) = (about.artifact.outcome == Outcome::Reproduced, false);
     if about.artifact.outcome == Outcome::Equivalent {
@@ -125,7 +125,13 @@ fn bound(court: &Court<'_>, operator: &Operator, about: About<'_>) -> Result<(),
     };
     let (releases, locks) = (&court.authorities.releases, &court.authorities.locks);
     if !by(&rebuild.authority, releases) {
-        return Err(reasons::authority("authority", operator, &rebuild.authority, purl, releases));
+        return Err(objections::authority(
+            "authority",
+            operator,
+            &rebuild.authority,
+            purl,
+            releases,
+        ));
     }
     let covering = match rebuild.lock_authorities.as_slice() {
         [] => std::slice::from_ref(&rebuild.authority),
@@ -134,7 +140,7 @@ fn bound(court: &Court<'_>, operator: &Operator, about: About<'_>) -> Result<(),
     match covering.iter().find(|authority| !by(authority, locks)) {
         None => Ok(()),
         Some(stranger) => {
-            Err(reasons::authority("lock-authority", operator, stranger, purl, locks))
+            Err(objections::authority("lock-authority", operator, stranger, purl, locks))
         }
     }
 }
@@ -150,7 +156,7 @@ fn unfit(
     let demands = court.policy.demands();
     let finished = about.logged.claim().facts.finished;
     if -court.seconds_since(finished) > CLOCK_AHEAD_MAX {
-        return Some(reasons::clock(operator, finished, court.now));
+        return Some(objections::clock(operator, finished, court.now));
     }
     let seen = match place {
         Place::Vouched => None,
@@ -160,14 +166,14 @@ fn unfit(
         // Witnesses bound a time from above; whoever hides an early cosignature makes nothing young.
         let since = seen.map_or(finished, |seen| seen.min(finished));
         if court.seconds_since(since) > i64::try_from(age).unwrap_or(i64::MAX) {
-            return Some(reasons::max_age(operator, since, age));
+            return Some(objections::max_age(operator, since, age));
         }
     }
     if matches!(place, Place::Signed(None)) && demands.witnesses > 0 {
-        return Some(reasons::witnesses(operator, demands.witnesses));
+        return Some(objections::witnesses(operator, demands.witnesses));
     }
     if place != Place::Vouched && !court.is_fresh(standing) {
-        return Some(reasons::max_head_age(operator, standing.fresh, court.now));
+        return Some(objections::max_head_age(operator, standing.fresh, court.now));
     }
     None
 }

@@ -31,7 +31,7 @@ pub mod file;
 pub mod verdict;
 mod relevant;
 mod standing;
-mod grounds;
+mod objections;
 mod count;
 mod voice;
 mod tally;

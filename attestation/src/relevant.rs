@@ -1,7 +1,5 @@
 //! The second step of verification: of authentic evidence, what is about this artifact (step 9).
 
-use std::collections::BTreeSet;
-
 use crate::artifact::Purl;
 use crate::digest::Digest;
 use crate::evidence::{Evidence, Logged, Position};
@@ -61,17 +59,36 @@ impl<'a> Relevant<'a> {
     }
 }
 
+/// A file that a key no longer supports.
+pub(crate) struct TakenBack {
+    published: Digest,
+    position: Position,
+    /// Digest of the retraction's envelope.
+    pub(crate) envelope: Digest,
+}
+
+impl TakenBack {
+    /// Whether this statement is about the file, and stood in the log already.
+    pub(crate) fn takes(&self, about: &About<'_>) -> bool {
+        self.published == about.artifact.published && self.position > about.logged.position()
+    }
+}
+
 /// The files that a key takes back, each with the places where it does, of those retractions that
 /// `counts` lets through.
 pub(crate) fn taken_back(
     relevant: Relevant<'_>,
     key: &PublicKey,
     counts: impl Fn(&&Logged<Retraction>) -> bool,
-) -> BTreeSet<(Digest, Position)> {
+) -> Vec<TakenBack> {
     let retractions = relevant.evidence.retractions_of(key).iter();
     retractions
         .filter(|logged| logged.claim().purl == *relevant.purl)
         .filter(counts)
-        .map(|logged| (logged.claim().published, logged.position()))
+        .map(|logged| TakenBack {
+            published: logged.claim().published,
+            position: logged.position(),
+            envelope: logged.digest(),
+        })
         .collect()
 }

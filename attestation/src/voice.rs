@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::count::{Counted, Court, count};
 use crate::digest::Digest;
-use crate::evidence::Position;
-use crate::grounds as reasons;
+use crate::objections;
 use crate::outcome::Outcome;
 use crate::policy::Operator;
-use crate::relevant::taken_back;
+use crate::relevant::{TakenBack, taken_back};
 use crate::standing::{Standing, keys_of};
 use crate::verdict::{Reason, Vote};
 
@@ -71,11 +70,13 @@ fn voice(court: &Court<'_>, operator: &Operator) -> Voice {
         newest.extend(said.newest);
         if let Some(word) = said.word {
             if word.open {
-                passed_over.insert(reasons::normalizers(operator, word.about.logged.claim()));
+                passed_over.insert(objections::normalizers(operator, word.about.logged.claim()));
             }
-            rests_on.insert(word.about.logged.digest());
-            rests_on.extend(standing.words());
             words.push(word);
+        }
+        if !said.used.is_empty() {
+            rests_on.extend(said.used);
+            rests_on.extend(standing.words());
         }
     }
     let votes = words.iter().map(|counted| counted.vote(operator)).collect();
@@ -96,11 +97,14 @@ struct Words<'a> {
     newest: Option<Counted<'a>>,
     /// Why others do not count, or may not support.
     passed_over: BTreeSet<Reason>,
+    /// Envelopes that decided all this.
+    used: BTreeSet<Digest>,
 }
 
 fn words_of<'a>(court: &Court<'a>, operator: &Operator, standing: &Standing<'_>) -> Words<'a> {
     let retractions = retractions(court, standing);
-    let (mut words, mut unfit, mut reasons) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut words, mut unfit) = (Vec::new(), Vec::new());
+    let (mut reasons, mut used) = (BTreeSet::new(), BTreeSet::new());
     for about in court.relevant.claims(&standing.key).filter(|about| standing.knows(about.logged)) {
         let counted = match count(court, operator, standing, about) {
             Ok(counted) => counted,
@@ -109,9 +113,9 @@ fn words_of<'a>(court: &Court<'a>, operator: &Operator, standing: &Standing<'_>)
                 continue;
             }
         };
-        let place = (about.artifact.published, about.logged.position());
-        let after = |taken: &&(Digest, Position)| taken.0 == place.0 && taken.1 > place.1;
-        if counted.is_support() && retractions.iter().any(|taken| after(&taken)) {
+        let mut taking = retractions.iter().filter(|back| back.takes(&about));
+        if let Some(back) = taking.next().filter(|_| counted.is_support()) {
+            used.insert(back.envelope);
             reasons.insert(taken(operator, standing));
         } else if let Some(reason) = counted.unfit.clone().filter(|_| counted.is_support()) {
             reasons.insert(reason);
@@ -127,11 +131,13 @@ fn words_of<'a>(court: &Court<'a>, operator: &Operator, standing: &Standing<'_>)
         let differs = |newest: &Counted<'_>| newest.subject() != word.subject();
         word.is_support() && newest.as_ref().is_some_and(differs)
     };
-    Words { word: word.filter(|word| !outdated(word)), newest, passed_over: reasons }
+    let word = word.filter(|word| !outdated(word));
+    used.extend(word.iter().chain(&newest).map(|counted| counted.about.logged.digest()));
+    Words { word, newest, passed_over: reasons, used }
 }
 
 /// Retractions that count: a thief's, after the last good head, do not.
-fn retractions(court: &Court<'_>, standing: &Standing<'_>) -> BTreeSet<(Digest, Position)> {
+fn retractions(court: &Court<'_>, standing: &Standing<'_>) -> Vec<TakenBack> {
     let in_place = |logged: &&_| standing.place(*logged, court.policy, court.now).is_ok();
     taken_back(court.relevant, &standing.key, in_place)
 }
