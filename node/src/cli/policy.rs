@@ -57,7 +57,11 @@ impl Policy {
             expires: policy.expires().to_string(),
             operators: policy.operators().len(),
             voters: policy.of(),
-            quorum: in_words(policy.formula(), &names),
+            quorum: if names.is_empty() {
+                "nobody".to_owned()
+            } else {
+                in_words(policy.formula(), &names)
+            },
             fewest: policy.formula().fewest(),
             max_dissent: policy.demands().max_dissent,
         };

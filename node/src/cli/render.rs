@@ -48,7 +48,7 @@ fn headline(verdict: &Verdict) -> String {
     };
     let met = if verdict.verdict == Conclusion::Accepted { "quorum met: " } else { "" };
     format!(
-        "{word}  {}{as_purl}\n  {met}{} of {} operators reproduced these bytes, {} needed; dissent {dissent}",
+        "{word}  {}{as_purl}\n  {met}{} of {} in the quorum reproduced these bytes, {} needed; dissent {dissent}",
         artifact.name, quorum.have, quorum.of, quorum.need
     )
 }
