@@ -195,7 +195,7 @@ fn a_verdict_tells_all_that_it_rests_on() {
         ("a1+F a1+F b1+F", 2, 2, 2),
         ("a1+F b1+F z1+F", 2, 2, 2),
         ("a1+F b1+F b1rF", 2, 2, 1),
-        ("a1+F a1^rotated@1>2 a2+F b1+F", 3, 3, 2),
+        ("a1+F a1^rotated@1>2 a2+F b1+F", 3, 4, 2),
         ("", 0, 0, 0),
     ] {
         let bundle = world(line);
