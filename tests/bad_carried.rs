@@ -5,7 +5,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use reattest_attestation::export::{LinkDocument, Reproduced};
+use reattest_attestation::log::tree::root_of;
+use reattest_attestation::log::{Checkpoint, Origin, leaf_hash, prove_inclusion};
+use reattest_attestation::{Bundle, Envelope, LoggedAt, Retraction, Sign};
 use reattest_tests::{directory, document, files_below, printed, run, said};
+
+use crate::worlds::{
+    NOW, at, certify, file, network, operator, outcome, rebuild, rebuilder, revoke,
+};
 
 const NETBASE: &str = "pkg:deb/debian/netbase@6.5?arch=all&distro=trixie";
 
@@ -143,4 +151,66 @@ fn exports_of_nothing_and_with_open_keys_write_nothing() {
     let nothing = desk.ask(&["export", "--format", "dsse"]);
     fails_with(&nothing, &["no evidence on", "announce"]);
     assert_eq!(files_below(desk.home.path()).len(), before.len() + 1, "only the key is new");
+}
+
+/// One vote with links, in a log of one entry, and the retraction after it where one is asked for.
+fn linked(retracted: bool) -> Bundle {
+    let (boss, key) = (operator('a'), rebuilder('a', '1'));
+    let mut vote = rebuild(outcome(NETBASE, file('F'), '+'));
+    let links = LinkDocument::sign(&Reproduced::of(&vote), &vote.sources, &key).unwrap();
+    vote.links = Some(links.digest());
+    let mut payloads = vec![vote.to_payload(&key.public_key()).unwrap()];
+    let retraction = Retraction {
+        network: network(),
+        purl: NETBASE.parse().unwrap(),
+        published: file('F'),
+        reason: "a test".to_owned(),
+        retracted: at(NOW),
+    };
+    payloads.extend(retracted.then(|| retraction.to_payload().unwrap()));
+    let sign = |payload| Envelope::sign(payload, &key).unwrap();
+    let envelopes: Vec<Envelope> = payloads.into_iter().map(sign).collect();
+    let leaves: Vec<_> = envelopes.iter().map(|one| leaf_hash(one.as_bytes())).collect();
+    let origin = Origin::new(&network(), &key.public_key(), 2026);
+    let size = leaves.len() as u64;
+    let head = Checkpoint { origin: origin.clone(), size, root: root_of(&leaves) };
+    let proof = |(index, one): (u64, &Envelope)| {
+        let proof = prove_inclusion(&leaves, index).unwrap();
+        LoggedAt { envelope: one.digest(), origin: origin.clone(), size, proof }
+    };
+    Bundle {
+        proofs: (0..).zip(&envelopes).map(proof).collect(),
+        checkpoints: vec![head.sign(&key).unwrap()],
+        certificates: vec![certify(&boss, &key, -1, 1)],
+        links: vec![links.as_bytes().to_vec()],
+        envelopes,
+        ..Bundle::default()
+    }
+}
+
+/// A link cannot be taken back once it is out.
+#[test]
+fn links_of_doubtful_keys_are_not_given_out() {
+    let desk = Desk::new();
+    let export = |bundle: &Bundle, into: &str| {
+        desk.write("bundle", &bundle.to_bytes().unwrap());
+        let into = desk.home.path().join(into);
+        desk.ask(&["export", "--format", "rebuilderd", "-o", into.to_str().unwrap()])
+    };
+    let good = linked(false);
+    let output = export(&good, "good");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(files_below(&desk.home.path().join("good")).len(), 2, "a link and its key");
+
+    let (boss, key) = (operator('a'), rebuilder('a', '1'));
+    let mut revoked = good.clone();
+    revoked.certificates.push(revoke(&boss, &key, Vec::new()));
+    let mut forked = good.clone();
+    let head = Checkpoint { root: file('Z'), ..good.checkpoints[0].unverified().clone() };
+    forked.checkpoints.push(head.sign(&key).unwrap());
+    for (what, bundle) in [("revoked", revoked), ("forked", forked), ("retracted", linked(true))] {
+        let output = export(&bundle, what);
+        fails_with(&output, &["nothing of this format"]);
+        assert!(!desk.home.path().join(what).exists(), "{what}");
+    }
 }

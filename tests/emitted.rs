@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use reattest_attestation::export::rfc8410_pem;
-use reattest_attestation::{Bundle, Envelope, OperatorWord};
+use reattest_attestation::{Bundle, Digest, Envelope, OperatorWord};
+use reattest_rebuilder::Lock;
 use reattest_tests::{at_hand, directory, document, files_below, printed, run, said};
 use serde_json::Value;
 
@@ -99,11 +100,36 @@ fn other_peoples_tools_take_what_a_network_with_a_liar_emitted() {
     }
     let kept = Kept::with_a_liar();
     assert_eq!(kept.verdict()["verdict"], "accepted");
+    every_input_stands_in_the_bundle(&kept);
     envelopes(&kept);
     links(&kept);
     logs(&kept);
     summaries(&kept);
     nothing_is_overwritten(&kept);
+}
+
+/// A real envelope is small, and what it leaves out is in the bundle: the digest of every source
+/// and of every package of the environment.
+fn every_input_stands_in_the_bundle(kept: &Kept) {
+    let bytes = std::fs::read(files_below(&kept.path("bundles")).remove(0)).unwrap();
+    let bundle = Bundle::parse(&bytes).unwrap();
+    assert_eq!((bundle.envelopes.len(), bundle.recipes.len(), bundle.locks.len()), (3, 1, 1));
+    let lock = Lock::parse(&bundle.locks[0]).unwrap();
+    assert!(lock.packages.len() > 100, "{} packages", lock.packages.len());
+    let recipe = String::from_utf8(bundle.recipes[0].clone()).unwrap();
+    assert!(recipe.contains(&Digest::of(&bundle.locks[0]).to_string()), "it names the lock");
+    for envelope in &bundle.envelopes {
+        assert!(envelope.as_bytes().len() < 4_096, "{} bytes", envelope.as_bytes().len());
+        let statement: Value = serde_json::from_slice(envelope.unverified_payload()).unwrap();
+        let inputs = &statement["predicate"]["buildDefinition"]["resolvedDependencies"];
+        let digest = |input: &Value| input["digest"]["sha256"].as_str().unwrap().to_owned();
+        assert_eq!(digest(&inputs[0]), Digest::of(&bundle.recipes[0]).to_string());
+        assert_eq!(digest(&inputs[1]), Digest::of(&bundle.locks[0]).to_string());
+        let sources = inputs.as_array().unwrap().iter().filter(|input| input["name"] == "source");
+        let sources: Vec<String> = sources.map(digest).collect();
+        assert_eq!(sources.len(), 2);
+        assert!(sources.iter().all(|source| recipe.contains(source)), "{sources:?}");
+    }
 }
 
 /// The liar's statement is exported too, and no naive count of digests takes it for support.

@@ -9,7 +9,7 @@
 //! | 7 gossip | [`protocol`] decides, [`shell`] carries |
 //! | 8 store | [`store`] |
 //! | 9 quorum | the crate `reattest-attestation` |
-//! | 10 query | [`query`], [`cli`] |
+//! | 10 query | [`query`], [`export`], [`cli`] |
 //!
 //! One binary, separate processes: the [`shell`] runs the node, which starts a [`builder`] and a
 //! [`signer`]; the builder runs workers in sandboxes.

@@ -1,10 +1,11 @@
 //! The operators of the demonstration: one node process each, on loopback.
 #![expect(clippy::disallowed_methods, reason = "the demonstration has patience")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use reattest_attestation::{Bundle, Purl, Sign, Verdict};
+use reattest_attestation::{Bundle, Completeness, Digest, Evidence, Purl, Sign, Verdict};
 use tokio::sync::mpsc;
 
 use super::operator::{Operator, reattest};
@@ -94,7 +95,8 @@ impl Network {
         first.ask(question)
     }
 
-    /// Tells what the nodes say until every one of them holds every outcome.
+    /// Tells what the nodes say until every one of them holds every outcome, and every document that
+    /// the outcomes name.
     pub(super) async fn wait_for_outcomes(
         &mut self,
         stage: Stage,
@@ -134,7 +136,7 @@ impl Network {
         for operator in &self.operators {
             let bundle = evidence(operator.ask(&evidence_question(selector))?)?;
             let bundle = Bundle::parse(&bundle).map_err(|error| Fault::text(error.to_string()))?;
-            if bundle.envelopes.len() < self.operators.len() {
+            if bundle.envelopes.len() < self.operators.len() || !is_whole(&bundle) {
                 return Ok(false);
             }
         }
@@ -193,6 +195,19 @@ impl Network {
             log.lines().rev().find(|line| line.contains("error")).unwrap_or("without a word");
         Fault::text(format!("the node of {name} ended: {last}"))
     }
+}
+
+/// Whether every recipe, lock and document of links that is named has arrived, too.
+fn is_whole(bundle: &Bundle) -> bool {
+    let Some(head) = bundle.checkpoints.first() else { return false };
+    let network = head.unverified().origin.network();
+    let evidence = Evidence::verify(bundle, network, Completeness::Complete);
+    let documents = [&bundle.recipes, &bundle.locks, &bundle.links].into_iter().flatten();
+    let held: BTreeSet<Digest> = documents.map(|document| Digest::of(document)).collect();
+    evidence.rebuilds().iter().all(|logged| {
+        let said = logged.claim();
+        [Some(said.recipe), Some(said.lock), said.links].iter().flatten().all(|d| held.contains(d))
+    })
 }
 
 /// Waits until a node can be reached.
