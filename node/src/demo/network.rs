@@ -203,10 +203,13 @@ fn is_whole(bundle: &Bundle) -> bool {
     let network = head.unverified().origin.network();
     let evidence = Evidence::verify(bundle, network, Completeness::Complete);
     let documents = [&bundle.recipes, &bundle.locks, &bundle.links].into_iter().flatten();
-    let held: BTreeSet<Digest> = documents.map(|document| Digest::of(document)).collect();
+    let arrived: BTreeSet<Digest> = documents.map(|document| Digest::of(document)).collect();
     evidence.rebuilds().iter().all(|logged| {
         let said = logged.claim();
-        [Some(said.recipe), Some(said.lock), said.links].iter().flatten().all(|d| held.contains(d))
+        [Some(said.recipe), Some(said.lock), said.links]
+            .iter()
+            .flatten()
+            .all(|d| arrived.contains(d))
     })
 }
 
