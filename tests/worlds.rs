@@ -196,6 +196,7 @@ pub(crate) fn rebuild(artifact: ArtifactOutcome) -> Rebuild {
             log: Digest::of(b"log"),
             diff: None,
             normalizers: Vec::new(),
+            confinement: None,
         },
     }
 }

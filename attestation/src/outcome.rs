@@ -121,8 +121,19 @@ impl ArtifactOutcome {
         produced: Option<Digest>,
         again: Option<Digest>,
     ) -> Result<Self, OutcomeError> {
+        Self::observe_normalized(purl, published, produced, again, None)
+    }
+
+    /// The same, where normalizers made one file of what was published and what was produced.
+    pub fn observe_normalized(
+        purl: Purl,
+        published: Digest,
+        produced: Option<Digest>,
+        again: Option<Digest>,
+        normalized: Option<Digest>,
+    ) -> Result<Self, OutcomeError> {
         let outcome = Outcome::BuildFailed;
-        let mut seen = Self { purl, published, produced, again, normalized: None, outcome };
+        let mut seen = Self { purl, published, produced, again, normalized, outcome };
         seen.outcome = seen.derive()?;
         Ok(seen)
     }

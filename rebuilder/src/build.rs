@@ -12,22 +12,21 @@ use crate::clock::{self, Stopwatch};
 use crate::compare::{self, Digests};
 use crate::error::RebuildError;
 use crate::limits;
+use crate::means::Means;
+use crate::pin::Pinned;
 use crate::plan;
 use crate::progress::{Cancel, Progress};
-use crate::rebuild::{Output, Run, Workshop};
-use crate::recipe::{Recipe, Step};
-use crate::release::{Published, Release};
-use crate::sandbox::{Ended, Sandbox};
+use crate::rebuild::{Output, Run};
+use crate::recipe::{Recipe, SourceInput, Step};
+use crate::release::Published;
+use crate::sandbox::{Ended, Limits, Sandbox};
 use crate::scratch::Scratch;
 
-/// Everything that a build needs and that does not change between two runs.
+/// A build of which everything is at hand.
 pub(crate) struct Build<'a> {
-    pub(crate) release: &'a Release,
-    pub(crate) recipe: &'a Recipe,
+    pub(crate) pinned: &'a Pinned,
     pub(crate) root: &'a Path,
-    pub(crate) cas: &'a Cas,
     pub(crate) sandbox: &'a Sandbox,
-    pub(crate) workshop: &'a Workshop,
 }
 
 /// What the runs gave.
@@ -41,12 +40,8 @@ pub(crate) struct Made {
 
 impl Build<'_> {
     /// One run, and a second one when the first made something else than was published.
-    pub(crate) fn until_certain(
-        &self,
-        progress: &mut dyn FnMut(Progress),
-        cancel: &Cancel,
-    ) -> Result<Made, RebuildError> {
-        let published = self.release.published();
+    pub(crate) fn until_certain(&self, means: &mut Means<'_>) -> Result<Made, RebuildError> {
+        let published = self.pinned.release.published();
         if published.len() > limits::OUTPUTS {
             let what = format!(
                 "a source with {} outputs (at most {} fit)",
@@ -55,18 +50,18 @@ impl Build<'_> {
             );
             return Err(RebuildError::Unsupported(what));
         }
-        let (first, source_time, scratch) = self.run(1, progress, cancel)?;
+        let (first, source_time, scratch) = self.run(1, means)?;
         let mut kept = vec![scratch];
         let mut second = None;
-        if !compare::is_certain(published, &digests(published, &first)) {
-            let (run, _, scratch) = self.run(2, progress, cancel)?;
+        if !compare::is_certain(published, &digests(published, &first)) || means.workshop.twice {
+            let (run, _, scratch) = self.run(2, means)?;
             second = Some(run);
             kept.push(scratch);
         }
         let again = second.as_ref().map(|run| digests(published, run));
         let outcomes = compare::outcomes(published, &digests(published, &first), again.as_ref())?;
         for outcome in &outcomes {
-            progress(Progress::Compared {
+            means.tell(Progress::Compared {
                 purl: outcome.purl.to_string(),
                 published: outcome.published,
                 produced: outcome.produced,
@@ -79,30 +74,42 @@ impl Build<'_> {
     fn run(
         &self,
         number: u8,
-        progress: &mut dyn FnMut(Progress),
-        cancel: &Cancel,
+        means: &mut Means<'_>,
     ) -> Result<(Run, Option<u64>, Scratch), RebuildError> {
-        progress(Progress::Building { run: number });
-        let io = |e| RebuildError::io("cannot make a directory below", &self.workshop.scratch, e);
-        let scratch = Scratch::fresh(&self.workshop.scratch).map_err(io)?;
+        means.tell(Progress::Building { run: number });
+        let parent = &means.workshop.scratch;
+        let io = |e| RebuildError::io("cannot make a directory below", parent, e);
+        let scratch = Scratch::fresh(parent).map_err(io)?;
         let inputs = scratch.part("inputs").map_err(io)?;
         let place = scratch.part("build").map_err(io)?;
-        for file in self.release.sources() {
-            self.cas.copy_to(&file.sha256, &inputs.join(&file.name))?;
+        let Recipe { files, wheels, .. } = &self.pinned.recipe;
+        lay_out(files, &inputs, means.cas)?;
+        if !wheels.is_empty() {
+            lay_out(wheels, &scratch.part("inputs/wheels").map_err(io)?, means.cas)?;
         }
-        let bench =
-            Bench { build: self, place, inputs, log: scratch.path().join("build.log"), cancel };
+        let log = scratch.path().join("build.log");
+        let limits = means.workshop.limits;
+        let bench = Bench { build: self, place, inputs, log, limits, cancel: means.cancel };
         let (watch, started) = (Stopwatch::start(), clock::now());
         let ended = bench.steps(scratch.path())?;
         let finished = clock::now();
         let mut outputs = Vec::new();
         if ended.succeeded {
-            outputs = collect(self.release.published(), &bench.place, scratch.path())?;
+            let published = self.pinned.release.published();
+            outputs = collect(published, &bench.place, scratch.path())?;
         }
         let succeeded = !outputs.is_empty();
-        progress(Progress::Built { run: number, seconds: watch.seconds(), succeeded });
+        means.tell(Progress::Built { run: number, seconds: watch.seconds(), succeeded });
         Ok((Run { outputs, log: bench.log, started, finished }, ended.source_time, scratch))
     }
+}
+
+/// Copies of pinned files, since a sandbox must not see the store.
+fn lay_out(files: &[SourceInput], place: &Path, cas: &Cas) -> Result<(), RebuildError> {
+    for file in files {
+        cas.copy_to(&file.sha256, &place.join(&file.name))?;
+    }
+    Ok(())
 }
 
 /// One run's places.
@@ -111,6 +118,7 @@ struct Bench<'a> {
     place: PathBuf,
     inputs: PathBuf,
     log: PathBuf,
+    limits: Limits,
     cancel: &'a Cancel,
 }
 
@@ -121,12 +129,14 @@ struct Steps {
 
 impl Bench<'_> {
     fn steps(&self, scratch: &Path) -> Result<Steps, RebuildError> {
-        let mut source_time = None;
-        for (index, step) in self.build.recipe.steps.iter().enumerate() {
+        let recipe = &self.build.pinned.recipe;
+        let mut source_time =
+            recipe.environment.get("SOURCE_DATE_EPOCH").and_then(|time| time.parse().ok());
+        for (index, step) in recipe.steps.iter().enumerate() {
             if self.run(step, &self.log)? != Ended::Success {
                 return Ok(Steps { succeeded: false, source_time });
             }
-            if index == 0 {
+            if index == 0 && recipe.source.kind() == "deb" {
                 source_time = self.source_time(&scratch.join("time.log"))?;
             }
         }
@@ -134,14 +144,14 @@ impl Bench<'_> {
     }
 
     fn run(&self, step: &Step, log: &Path) -> Result<Ended, RebuildError> {
-        let Build { recipe, root, workshop, sandbox, .. } = self.build;
-        let spec = plan::spec(recipe, step, root, &self.place, &self.inputs, workshop.limits);
+        let Build { pinned, root, sandbox } = self.build;
+        let spec = plan::spec(&pinned.recipe, step, root, &self.place, &self.inputs, self.limits);
         Ok(sandbox.run(&spec, log, self.cancel)?)
     }
 
     /// A fact for the record; the build takes it from the changelog by itself.
     fn source_time(&self, log: &Path) -> Result<Option<u64>, RebuildError> {
-        let ended = self.run(&plan::source_time_step(self.build.recipe), log)?;
+        let ended = self.run(&plan::source_time_step(&self.build.pinned.recipe), log)?;
         let said = fs::read_to_string(log).unwrap_or_default();
         Ok(said.trim().parse().ok().filter(|_| ended == Ended::Success))
     }

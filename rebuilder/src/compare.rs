@@ -46,15 +46,12 @@ pub(crate) fn outcomes(
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::reference::Reference;
+    use crate::reference::DebianReference;
     use reattest_attestation::Outcome;
 
     fn published(content: &[u8]) -> Published {
         Published {
-            purl: Reference::purl("a", "1", "all", "trixie").unwrap(),
-            name: "a".to_owned(),
-            version: "1".to_owned(),
-            architecture: "all".to_owned(),
+            purl: DebianReference::purl("a", "1", "all", "trixie").unwrap(),
             file_name: "a_1_all.deb".to_owned(),
             sha256: Digest::of(content),
             size: 1,

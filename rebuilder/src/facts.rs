@@ -5,25 +5,22 @@ use std::io;
 
 use reattest_attestation::{BuildFacts, Digest};
 
+use crate::build::Made;
 use crate::cas::Cas;
 use crate::error::RebuildError;
+use crate::pin::Pinned;
 use crate::rebuild::Run;
-use crate::recipe::{Document, FORMAT, Recipe};
+use crate::recipe::{Document, FORMAT};
 use crate::release::architecture;
 
 /// The facts of the first run; its log goes into the store, where its digest finds it.
-pub(crate) fn of(
-    recipe: &Recipe,
-    run: &Run,
-    source_time: Option<u64>,
-    cas: &Cas,
-    document: &Document,
-) -> Result<BuildFacts, RebuildError> {
+pub(crate) fn of(pinned: &Pinned, made: &Made, cas: &Cas) -> Result<BuildFacts, RebuildError> {
+    let (recipe, run) = (&pinned.recipe, &made.first);
     let command = recipe.steps.last().map(|step| step.command.clone()).unwrap_or_default();
     Ok(BuildFacts {
         command,
         environment: recipe.environment.clone(),
-        source_date_epoch: source_time,
+        source_date_epoch: made.source_time,
         learned: recipe.learned.clone(),
         kernel: read("/proc/sys/kernel/osrelease"),
         cpu: cpu(),
@@ -32,10 +29,11 @@ pub(crate) fn of(
         format_version: FORMAT,
         started: run.started,
         finished: run.finished,
-        invocation: invocation(document, run),
+        invocation: invocation(&pinned.document, run),
         log: keep_log(run, cas)?,
         diff: None,
         normalizers: Vec::new(),
+        confinement: None,
     })
 }
 

@@ -10,13 +10,14 @@ use crate::clock;
 use crate::environment;
 use crate::error::RebuildError;
 use crate::facts;
-use crate::fetch::{Fetch, Want};
-use crate::plan;
+use crate::fetch::Fetch;
+use crate::means::Means;
+use crate::pin::{Pinned, bring};
 use crate::progress::{Cancel, Progress};
-use crate::recipe::{Document, Lock};
+use crate::recipe::Document;
 use crate::reference::Reference;
-use crate::release::{self, Release, SourceFile};
-use crate::sandbox::{self, Limits};
+use crate::release::Release;
+use crate::sandbox::{self, Limits, Sandbox};
 use crate::scratch::Scratch;
 
 /// Where one machine rebuilds.
@@ -34,6 +35,8 @@ pub struct Workshop {
     pub parallel: usize,
     /// What one build may use.
     pub limits: Limits,
+    /// Builds a second time also where the first run made what was published.
+    pub twice: bool,
 }
 
 impl Workshop {
@@ -49,6 +52,7 @@ impl Workshop {
             bwrap: None,
             parallel: std::thread::available_parallelism().map_or(1, usize::from),
             limits: Limits::build(),
+            twice: false,
         }
     }
 }
@@ -118,69 +122,41 @@ pub fn rebuild(
 ) -> Result<Rebuilt, RebuildError> {
     let sandbox = sandbox::probe(workshop.bwrap.as_deref())?;
     let cas = Cas::below(&workshop.cache)?;
-    let now = clock::now();
-    let release = release::find(reference, workshop, &cas, fetch, progress, now.as_unix())?;
-    let published = release.published().iter().map(|p| p.file_name.clone()).collect();
-    progress(Progress::Found { source: release.source().to_string(), published });
-    fetch_sources(&release, fetch)?;
-    let (packages, lock) =
-        environment::lock(&release, workshop, &cas, &sandbox, fetch, progress, cancel)?;
-    let recipe = plan::recipe(&release, lock.digest(), workshop.parallel);
-    let document = recipe.document().map_err(|e| RebuildError::Environment {
-        step: "write the recipe".to_owned(),
-        why: e.to_string(),
-    })?;
-    cas.put(document.bytes())?;
-    progress(pinned(&release, &packages, &document, &lock));
+    let now = clock::now().as_unix();
+    let mut means = Means { workshop, cas: &cas, fetch, progress, cancel, now };
+    let pinned = Pinned::of(reference, &sandbox, &mut means)?;
+    build(pinned, &sandbox, &mut means)
+}
+
+/// What follows is the same for every kind of package.
+fn build(
+    pinned: Pinned,
+    sandbox: &Sandbox,
+    means: &mut Means<'_>,
+) -> Result<Rebuilt, RebuildError> {
+    bring(&pinned.recipe.files, means)?;
+    bring(&pinned.recipe.wheels, means)?;
     let root = environment::environment(
-        (&packages, &lock),
-        workshop,
-        &cas,
-        &sandbox,
-        fetch,
-        progress,
-        cancel,
+        (&pinned.lock, &pinned.lock_document),
+        means.workshop,
+        means.cas,
+        sandbox,
+        means.fetch,
+        means.progress,
+        means.cancel,
     )?;
-    let build = Build {
-        release: &release,
-        recipe: &recipe,
-        root: &root,
-        cas: &cas,
-        sandbox: &sandbox,
-        workshop,
-    };
-    let made = build.until_certain(progress, cancel)?;
-    let facts = facts::of(&recipe, &made.first, made.source_time, &cas, &document)?;
+    let build = Build { pinned: &pinned, root: &root, sandbox };
+    let made = build.until_certain(means)?;
+    let facts = facts::of(&pinned, &made, means.cas)?;
     let Made { first, second, outcomes, scratch, .. } = made;
     Ok(Rebuilt {
-        release,
-        recipe: document,
-        lock,
+        release: pinned.release,
+        recipe: pinned.document,
+        lock: pinned.lock_document,
         first,
         second,
         facts,
         outcomes,
         _scratch: scratch,
     })
-}
-
-/// First of all inputs: a mirror that lacks the source is noticed before an environment is made.
-fn fetch_sources(release: &Release, fetch: &mut dyn Fetch) -> Result<(), RebuildError> {
-    let want = |file: &SourceFile| Want::pinned(&file.location, file.sha256, file.size);
-    let wants: Vec<Want> = release.sources().iter().map(want).collect();
-    for answer in fetch.fetch(&wants) {
-        answer?;
-    }
-    Ok(())
-}
-
-fn pinned(release: &Release, packages: &Lock, recipe: &Document, lock: &Document) -> Progress {
-    let sizes =
-        packages.packages.iter().map(|p| p.size).chain(release.sources().iter().map(|s| s.size));
-    Progress::Pinned {
-        inputs: packages.packages.len() + release.sources().len(),
-        bytes: sizes.sum(),
-        recipe: recipe.digest(),
-        lock: lock.digest(),
-    }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use reattest_attestation::{Digest, Purl, canonical};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::release::SourceFile;
+
 /// The format version of both documents.
 pub const FORMAT: u32 = 1;
 /// A document's largest size: 600 packages take 150 KB, so 1 MiB bounds 4,000, and every reader of the network takes as much.
@@ -80,10 +82,15 @@ pub struct Recipe {
     pub format: u32,
     /// The source package.
     pub source: Purl,
-    /// The source's files, `.dsc` first.
+    /// The source's files, the one that names the others first.
     pub files: Vec<SourceInput>,
+    /// Wheels of a Python build's backend and of what that needs, in the order of their use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wheels: Vec<SourceInput>,
     /// The lock of the environment.
     pub lock: Digest,
+    /// The one directory that the build may write to, besides temporary ones; absolute, inside.
+    pub place: String,
     /// Commands, run one after the other in `directory`.
     pub steps: Vec<Step>,
     /// Every environment variable of the build; it has no others.
@@ -94,7 +101,7 @@ pub struct Recipe {
     pub user: u32,
     /// File names of the outputs that are compared.
     pub outputs: Vec<String>,
-    /// Values taken from the published artifact; none for a Debian build without `.buildinfo`.
+    /// Values taken from the published artifact or its `.buildinfo`; none for most Debian builds.
     pub learned: BTreeMap<String, String>,
 }
 
@@ -108,7 +115,7 @@ pub struct Step {
     pub command: Vec<String>,
 }
 
-/// One source file.
+/// One file that a build reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceInput {
@@ -118,8 +125,19 @@ pub struct SourceInput {
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Its path below the archive's root.
+    /// Where it is fetched: its registry's scheme and a path there.
     pub location: String,
+}
+
+impl From<&SourceFile> for SourceInput {
+    fn from(file: &SourceFile) -> Self {
+        Self {
+            name: file.name.clone(),
+            sha256: file.sha256,
+            size: file.size,
+            location: file.location.clone(),
+        }
+    }
 }
 
 impl Lock {

@@ -1,45 +1,51 @@
-//! What the archive signed about one package (step 1): made only after the whole chain held.
+//! What an authority binds together (step 1): a release's sources and its published artifacts.
 //!
-//! keyring -> `InRelease` signature -> index digests -> stanzas -> digests of sources and artifacts.
-//! A [`Release`] has no public constructor, so holding one means that this process checked that chain.
+//! For Debian the whole chain is checked: keyring -> `InRelease` signature -> index digests ->
+//! stanzas -> digests of sources and artifacts. A [`Release`] has no public constructor, so holding
+//! one means that this process checked its authority by itself.
 
 mod stanza;
 mod signature;
 mod inrelease;
 mod index;
+mod suite;
 mod binaries;
 mod debian;
 
 use reattest_attestation::{Authority, Digest, Material, Purl};
 
+use crate::cas::Cas;
+use crate::error::RebuildError;
+use crate::fetch::Fetch;
+use crate::means::Means;
+use crate::progress::{Cancel, Progress};
+use crate::rebuild::Workshop;
+use crate::reference::Reference;
+
+pub(crate) use debian::DebianRelease;
+pub use debian::architecture;
 pub(crate) use debian::safe_location;
-pub use debian::{architecture, find};
 pub(crate) use index::Index;
 pub use inrelease::{IndexEntry, IndexError, SignedIndex};
 pub(crate) use stanza::{Stanza, field};
+pub(crate) use suite::Suite;
 
-/// One published artifact, as the signed index names it.
+/// One published artifact, as the authority names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     /// Its full purl.
     pub purl: Purl,
-    /// Package name.
-    pub name: String,
-    /// Full Debian version.
-    pub version: String,
-    /// `all` or a Debian architecture.
-    pub architecture: String,
-    /// The file name that a build gives it: no epoch.
+    /// The file name that a build gives it.
     pub file_name: String,
-    /// The digest that the archive published.
+    /// The digest that was published.
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Its path below the archive's root.
+    /// Where it is fetched: its registry's scheme and a path there.
     pub location: String,
 }
 
-/// One source file, as the signed index names it.
+/// One source file, as the authority names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
     /// Its file name.
@@ -48,24 +54,20 @@ pub struct SourceFile {
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Its path below the archive's root.
+    /// Where it is fetched: its registry's scheme and a path there.
     pub location: String,
 }
 
-/// A release whose source and artifacts an archive's signing keys bound together.
+/// A release whose sources and artifacts one authority bound together.
 #[derive(Debug, Clone)]
 pub struct Release {
-    source: Purl,
-    source_name: String,
-    version: String,
-    format: String,
-    rules_requires_root: bool,
-    published: Vec<Published>,
-    sources: Vec<SourceFile>,
-    authority: Authority,
-    suite: String,
-    date: String,
-    packages: IndexEntry,
+    pub(crate) source: Purl,
+    pub(crate) published: Vec<Published>,
+    pub(crate) sources: Vec<SourceFile>,
+    pub(crate) authority: Authority,
+    /// Where another index than the authority's covers the environment's packages.
+    pub(crate) lock_authorities: Vec<Authority>,
+    pub(crate) index: String,
 }
 
 impl Release {
@@ -74,39 +76,29 @@ impl Release {
         &self.source
     }
 
-    /// The source package's name.
-    pub fn source_name(&self) -> &str {
-        &self.source_name
-    }
-
-    /// The source package's full version.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-
-    /// Whether the build needs `fakeroot` (`Rules-Requires-Root` is neither absent nor `no`).
-    pub fn requires_root(&self) -> bool {
-        self.rules_requires_root
-    }
-
-    /// The source's format, e.g. `3.0 (quilt)`.
-    pub fn format(&self) -> &str {
-        &self.format
-    }
-
-    /// The artifacts of that source of the asked architecture class; the asked one first.
+    /// The published artifacts that one build makes and that are compared; the asked one first.
     pub fn published(&self) -> &[Published] {
         &self.published
     }
 
-    /// The source's files, `.dsc` first.
+    /// The source's files, the one that names the others first.
     pub fn sources(&self) -> &[SourceFile] {
         &self.sources
     }
 
-    /// Who said so: the signed index and its signers. The URI leaves out the mirror, which adds nothing.
+    /// Who said so: an index and its signers. The URI leaves out the mirror, which adds nothing.
     pub fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// Who covers the environment's packages, where that is not the authority alone.
+    pub fn lock_authorities(&self) -> &[Authority] {
+        &self.lock_authorities
+    }
+
+    /// The authority's index in words, for people: its name and date, or what it lacks.
+    pub fn index(&self) -> &str {
+        &self.index
     }
 
     /// The source files as materials of a statement.
@@ -118,25 +110,24 @@ impl Release {
         };
         self.sources.iter().map(material).collect()
     }
+}
 
-    /// The codename.
-    pub fn suite(&self) -> &str {
-        &self.suite
-    }
-
-    /// The signed index's own date.
-    pub fn date(&self) -> &str {
-        &self.date
-    }
-
-    /// The binary package index that the environment is resolved against.
-    pub fn packages(&self) -> &IndexEntry {
-        &self.packages
-    }
-
-    /// Whether the asked artifact is `Architecture: all`; the build makes that class only.
-    pub fn is_indep(&self) -> bool {
-        self.published.first().is_some_and(|p| p.architecture == "all")
+/// Checks what the registry says of a reference today, without building anything.
+pub fn find(
+    reference: &Reference,
+    workshop: &Workshop,
+    cas: &Cas,
+    fetch: &mut dyn Fetch,
+    progress: &mut dyn FnMut(Progress),
+    now: i64,
+) -> Result<Release, RebuildError> {
+    let cancel = &Cancel::new();
+    let mut means = Means { workshop, cas, fetch, progress, cancel, now };
+    match reference {
+        Reference::Debian(reference) => {
+            DebianRelease::find(reference, &mut means).map(|found| found.release)
+        }
+        Reference::Python(_) => Err(RebuildError::Unsupported("a Python wheel".to_owned())),
     }
 }
 

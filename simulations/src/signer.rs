@@ -178,5 +178,6 @@ fn facts(now: Timestamp) -> BuildFacts {
         log: Digest::of(b"log"),
         diff: None,
         normalizers: Vec::new(),
+        confinement: None,
     }
 }

@@ -124,6 +124,8 @@ pub struct BuildFacts {
     pub diff: Option<Digest>,
     /// Normalizers, where an artifact is `equivalent`.
     pub normalizers: Vec<Normalizer>,
+    /// What held the build to its limits, in the rebuilder's own words; up to 256 bytes.
+    pub confinement: Option<String>,
 }
 
 impl Rebuild {
@@ -249,7 +251,10 @@ impl BuildFacts {
             ("architecture", &self.architecture),
             ("node version", &self.node_version),
             ("invocation", &self.invocation),
-        ] {
+        ]
+        .into_iter()
+        .chain(self.confinement.iter().map(|text| ("confinement", text)))
+        {
             within(field, text.len(), 1, TEXT_MAX)?;
         }
         Ok(())

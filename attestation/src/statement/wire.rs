@@ -65,6 +65,8 @@ struct WireArtifact {
 struct InternalParameters {
     architecture: String,
     command: Vec<String>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    confinement: Option<String>,
     cpu: String,
     environment: BTreeMap<String, String>,
     format_version: u32,
@@ -192,6 +194,7 @@ impl Predicate {
                 internal_parameters: InternalParameters {
                     architecture: facts.architecture.clone(),
                     command: facts.command.clone(),
+                    confinement: facts.confinement.clone(),
                     cpu: facts.cpu.clone(),
                     environment: facts.environment.clone(),
                     format_version: facts.format_version,
@@ -270,6 +273,7 @@ impl Predicate {
                 log: only(&byproducts, "log")?.digest.sha256,
                 diff: at_most_one(&byproducts, "diff")?,
                 normalizers: internal.normalizers,
+                confinement: internal.confinement,
             },
         })
     }

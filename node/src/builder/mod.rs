@@ -111,8 +111,7 @@ impl Builder {
             source: release.source().clone(),
             recipe: rebuilt.recipe.digest(),
             lock: rebuilt.lock.digest(),
-            // One signed index binds the release and covers the packages.
-            lock_authorities: Vec::new(),
+            lock_authorities: release.lock_authorities().to_vec(),
             artifacts,
             authority: release.authority().clone(),
             sources: release.materials(),

@@ -205,9 +205,8 @@ impl Consumer {
             return Err(Fault::text(format!("{} publishes nothing", release.source())));
         };
         stage.line(&format!(
-            "signature of the {} index holds ({}), by {} of the archive's keys",
-            release.suite(),
-            release.date(),
+            "{} holds, by {} of its keys",
+            release.index(),
             release.authority().signers.len()
         ));
         stage.line(&format!("{}", published.purl));

@@ -119,6 +119,7 @@ fn result(published: Digest, produced: Option<u16>, again: Option<u16>) -> Attes
             log: Digest::of(b"log"),
             diff: None,
             normalizers: Vec::new(),
+            confinement: None,
         },
     }
 }

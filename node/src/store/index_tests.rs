@@ -67,6 +67,7 @@ fn statement_of(artifacts: Vec<ArtifactOutcome>) -> Vec<u8> {
             log: Digest::of(b"log"),
             diff: None,
             normalizers: Vec::new(),
+            confinement: None,
         },
     };
     let payload = rebuild.to_payload(&key().public_key()).unwrap();

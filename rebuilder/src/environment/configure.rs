@@ -200,7 +200,7 @@ fn dpkg(root: &Path, packages: &Path) -> Spec {
         host = plan::HOSTNAME,
     );
     // Writing into a String cannot fail.
-    let _ = writeln!(script, "mkdir -p {} {}", plan::BUILD_PLACE, plan::INPUT_PLACE);
+    let _ = writeln!(script, "mkdir -p {} {}", crate::debian::BUILD_PLACE, plan::INPUT_PLACE);
     let environment = BTreeMap::from([
         ("PATH".to_owned(), plan::PATH.to_owned()),
         ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),

@@ -17,7 +17,7 @@ use crate::plan;
 use crate::progress::{Cancel, Progress};
 use crate::rebuild::Workshop;
 use crate::recipe::{Document, Input, Lock};
-use crate::release::{Index, Release, Stanza, architecture, field};
+use crate::release::{DebianRelease, Index, Stanza, architecture, field};
 use crate::sandbox::{Access, Bind, Ended, Filter, Identity, Limits, Sandbox, Spec};
 use crate::scratch::Scratch;
 
@@ -26,7 +26,7 @@ const PLACE: &str = "/tmp/solve";
 
 /// The lock of a release: from an earlier run of the same index, source and options, or from apt.
 pub(crate) fn lock(
-    release: &Release,
+    release: &DebianRelease,
     workshop: &Workshop,
     cas: &Cas,
     sandbox: &Sandbox,
@@ -39,8 +39,8 @@ pub(crate) fn lock(
         return Ok(known);
     }
     progress(Progress::Solving);
-    let closure = Closure::read(cas, release.packages())?;
-    let tool = Lock::new(release.suite(), architecture(), closure.tool.clone());
+    let closure = Closure::read(cas, release.suite.packages())?;
+    let tool = Lock::new(release.suite.codename(), architecture(), closure.tool.clone());
     let tool_digest = document(&tool)?.digest();
     configure::fetch_packages(&tool.packages, cas, fetch, progress)?;
     let store = workshop.cache.join("tools");
@@ -51,7 +51,7 @@ pub(crate) fn lock(
         .map_err(|e| RebuildError::io("cannot make a directory below", &workshop.scratch, e))?;
     let said = ask_apt(release, &closure, &root, &scratch, cas, sandbox, cancel)?;
     let wanted = installed(&said);
-    let lock = Lock::new(release.suite(), architecture(), inputs(&wanted, cas, release)?);
+    let lock = Lock::new(release.suite.codename(), architecture(), inputs(&wanted, cas, release)?);
     let pinned = document(&lock)?;
     cas.put(pinned.bytes())?;
     remember(&memory, &pinned);
@@ -67,19 +67,20 @@ fn environment_error(step: &str, why: String) -> RebuildError {
 }
 
 /// Everything that apt's answer depends on, by digest; the version of the question is its first word.
-fn question(release: &Release) -> Digest {
-    let dsc = release.sources().first().map(|file| file.sha256.to_string()).unwrap_or_default();
-    let packages = release.packages().sha256;
+fn question(release: &DebianRelease) -> Digest {
+    let dsc =
+        release.release.sources().first().map(|file| file.sha256.to_string()).unwrap_or_default();
+    let packages = release.suite.packages().sha256;
     let class = class(release);
-    let root = release.requires_root();
+    let root = release.requires_root;
     Digest::of(
-        format!("1 {packages} {dsc} {class} {root} {} {}", plan::PROFILES, architecture())
+        format!("1 {packages} {dsc} {class} {root} {} {}", crate::debian::PROFILES, architecture())
             .as_bytes(),
     )
 }
 
-fn class(release: &Release) -> &'static str {
-    if release.is_indep() { "--indep-only" } else { "--arch-only" }
+fn class(release: &DebianRelease) -> &'static str {
+    if release.is_indep { "--indep-only" } else { "--arch-only" }
 }
 
 fn recall(memory: &Path, cas: &Cas) -> Option<(Lock, Document)> {
@@ -108,7 +109,7 @@ fn remember(memory: &Path, lock: &Document) {
 }
 
 fn ask_apt(
-    release: &Release,
+    release: &DebianRelease,
     closure: &Closure,
     root: &Path,
     scratch: &Scratch,
@@ -127,8 +128,8 @@ fn ask_apt(
     ] {
         fs::create_dir_all(place.join(part)).map_err(io)?;
     }
-    cas.copy_to(&release.packages().sha256, &place.join("repository/Packages.xz"))?;
-    if let Some(dsc) = release.sources().first() {
+    cas.copy_to(&release.suite.packages().sha256, &place.join("repository/Packages.xz"))?;
+    if let Some(dsc) = release.release.sources().first() {
         cas.copy_to(&dsc.sha256, &place.join("source.dsc"))?;
     }
     fs::write(place.join("status"), "").map_err(io)?;
@@ -142,7 +143,7 @@ fn ask_apt(
     match ended {
         Ended::Success => Ok(said),
         Ended::Failure(_) => Err(RebuildError::Unsatisfiable {
-            package: format!("{} {}", release.source_name(), release.version()),
+            package: format!("{} {}", release.source_name, release.version),
             apt: reason(&said),
         }),
     }
@@ -160,16 +161,16 @@ fn reason(said: &str) -> String {
 }
 
 /// apt.conf(5). The index was verified here, so apt is told to trust it; there is no other.
-fn configuration(release: &Release, closure: &Closure) -> String {
+fn configuration(release: &DebianRelease, closure: &Closure) -> String {
     let mut always = closure.essential.clone();
     always.push("build-essential".to_owned());
-    if release.requires_root() {
+    if release.requires_root {
         always.push("fakeroot".to_owned());
     }
     // apt.conf(5): every value in quotes, and a semicolon after each.
     let always = format!("\"{}\";", always.join("\"; \""));
     let architecture = architecture();
-    let profiles = plan::PROFILES;
+    let profiles = crate::debian::PROFILES;
     format!(
         "Dir::State \"{PLACE}/state\";\nDir::State::status \"{PLACE}/status\";\n\
          Dir::Cache \"{PLACE}/cache\";\nDir::Etc \"{PLACE}/etc\";\nDir::Log \"{PLACE}\";\n\
@@ -180,7 +181,7 @@ fn configuration(release: &Release, closure: &Closure) -> String {
     )
 }
 
-fn apt(release: &Release, root: &Path, place: &Path) -> Spec {
+fn apt(release: &DebianRelease, root: &Path, place: &Path) -> Spec {
     let class = class(release);
     let script = format!(
         "apt-get -qq update && exec apt-get -s -q -o Debug::pkgProblemResolver=0 build-dep {class} {PLACE}/source.dsc"
@@ -224,11 +225,11 @@ fn installed(said: &str) -> BTreeSet<(String, String, String)> {
 fn inputs(
     wanted: &BTreeSet<(String, String, String)>,
     cas: &Cas,
-    release: &Release,
+    release: &DebianRelease,
 ) -> Result<Vec<Input>, RebuildError> {
     let names: BTreeSet<&str> = wanted.iter().map(|(name, _, _)| name.as_str()).collect();
     let mut found = BTreeMap::new();
-    Index::open(cas, release.packages())?.each(|raw| {
+    Index::open(cas, release.suite.packages())?.each(|raw| {
         if field(raw, "Package").is_some_and(|name| names.contains(name)) {
             let input = input(&Stanza::parse(raw)?)?;
             let key = (input.name.clone(), input.version.clone(), input.architecture.clone());

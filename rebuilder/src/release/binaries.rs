@@ -6,7 +6,7 @@ use super::stanza::{Stanza, field, source_of};
 use crate::cas::Cas;
 use crate::error::RebuildError;
 use crate::limits;
-use crate::reference::{Reference, is_name, is_version};
+use crate::reference::{DebianReference, is_name, is_version};
 
 /// The binary packages of one source, the asked one first.
 pub(super) struct Binaries {
@@ -20,7 +20,7 @@ impl Binaries {
     pub(super) fn find(
         cas: &Cas,
         entry: &IndexEntry,
-        reference: &Reference,
+        reference: &DebianReference,
     ) -> Result<Self, RebuildError> {
         // Most packages are named as their source, or have a source that is named as asked.
         let guess = Self::of_source(cas, entry, &reference.name, &reference.name)?;
@@ -74,7 +74,7 @@ struct Pass {
 }
 
 /// The asked version and architecture, where they are stated; the last stanza otherwise.
-fn choose(asked: Vec<Stanza>, reference: &Reference) -> Result<Option<Stanza>, RebuildError> {
+fn choose(asked: Vec<Stanza>, reference: &DebianReference) -> Result<Option<Stanza>, RebuildError> {
     let Some(newest) = asked.last() else {
         return Ok(None);
     };
@@ -97,7 +97,7 @@ fn choose(asked: Vec<Stanza>, reference: &Reference) -> Result<Option<Stanza>, R
     asked.into_iter().rfind(fits).map(Some).ok_or(error)
 }
 
-fn wanted(reference: &Reference) -> String {
+fn wanted(reference: &DebianReference) -> String {
     let version = reference.version.as_deref().unwrap_or("any version");
     let arch = reference.arch.as_deref().unwrap_or("any architecture");
     format!("{version} for {arch}")
@@ -115,7 +115,7 @@ fn source_and_version(stanza: &Stanza) -> Result<(String, String), String> {
 fn unknown(
     cas: &Cas,
     entry: &IndexEntry,
-    reference: &Reference,
+    reference: &DebianReference,
 ) -> Result<RebuildError, RebuildError> {
     let mut near: Vec<(usize, String)> = Vec::new();
     Index::open(cas, entry)?.each(|raw| {

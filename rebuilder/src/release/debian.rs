@@ -1,21 +1,15 @@
 //! The Debian feed (step 1): from a reference to a release, through signature, digests and stanzas.
 
-use reattest_attestation::{Authority, Digest};
+use reattest_attestation::Digest;
 
 use super::binaries::Binaries;
 use super::index::{Index, malformed};
 use super::stanza::{Stanza, field};
-use super::{IndexEntry, IndexError, Published, Release, SignedIndex, SourceFile, archive_uri};
+use super::{IndexEntry, Published, Release, SourceFile, Suite};
 use crate::cas::Cas;
 use crate::error::RebuildError;
-use crate::fetch::{Fetch, Want};
-use crate::limits;
-use crate::progress::Progress;
-use crate::rebuild::Workshop;
-use crate::reference::{Reference, is_name, is_version};
-
-/// Only this component is followed: the others are not free software, or depend on it.
-const COMPONENT: &str = "main";
+use crate::means::Means;
+use crate::reference::{DebianReference, is_name, is_version};
 
 /// Debian's name for this machine's architecture.
 pub fn architecture() -> &'static str {
@@ -27,70 +21,34 @@ pub fn architecture() -> &'static str {
     }
 }
 
-/// Checks the archive's signed index and finds what it says about a reference.
-pub fn find(
-    reference: &Reference,
-    workshop: &Workshop,
-    cas: &Cas,
-    fetch: &mut dyn Fetch,
-    progress: &mut dyn FnMut(Progress),
-    now: i64,
-) -> Result<Release, RebuildError> {
-    let suite = format!("dists/{}", reference.suite);
-    let signed = signed_index(&suite, reference, workshop, cas, fetch, now)?;
-    progress(Progress::IndexVerified {
-        suite: signed.codename().to_owned(),
-        date: signed.date().to_owned(),
-        signers: signed.signers().to_vec(),
-    });
-    let packages = index_entry(
-        &signed,
-        &suite,
-        &format!("{COMPONENT}/binary-{}/Packages.xz", architecture()),
-    )?;
-    let sources = index_entry(&signed, &suite, &format!("{COMPONENT}/source/Sources.xz"))?;
-    let wants = [index_want(&packages), index_want(&sources)];
-    for answer in fetch.fetch(&wants) {
-        answer?;
+/// A release of a Debian archive, with what its build needs to know of it.
+#[derive(Debug, Clone)]
+pub(crate) struct DebianRelease {
+    /// What the archive bound together.
+    pub(crate) release: Release,
+    /// The suite that it stands in.
+    pub(crate) suite: Suite,
+    /// The source package's name.
+    pub(crate) source_name: String,
+    /// The source package's full version.
+    pub(crate) version: String,
+    /// Whether the build needs `fakeroot` (`Rules-Requires-Root` is neither absent nor `no`).
+    pub(crate) requires_root: bool,
+    /// Whether the asked artifact is `Architecture: all`; the build makes that class only.
+    pub(crate) is_indep: bool,
+}
+
+impl DebianRelease {
+    /// Checks the archive's signed index and finds what it says about a reference.
+    pub(crate) fn find(
+        reference: &DebianReference,
+        means: &mut Means<'_>,
+    ) -> Result<Self, RebuildError> {
+        let suite = Suite::find(&reference.suite, means)?;
+        let binaries = Binaries::find(means.cas, suite.packages(), reference)?;
+        let stanza = source_stanza(means.cas, suite.sources(), &binaries)?;
+        release(suite, binaries, &stanza)
     }
-    let binaries = Binaries::find(cas, &packages, reference)?;
-    let stanza = source_stanza(cas, &sources, &binaries)?;
-    release(reference, &signed, packages, binaries, &stanza)
-}
-
-fn signed_index(
-    suite: &str,
-    reference: &Reference,
-    workshop: &Workshop,
-    cas: &Cas,
-    fetch: &mut dyn Fetch,
-    now: i64,
-) -> Result<SignedIndex, RebuildError> {
-    let location = format!("{suite}/InRelease");
-    let limit = limits::SIGNED_INDEX_BYTES;
-    let want = Want { location: location.clone(), expected: None, limit };
-    let digest = one(fetch.fetch(&[want]), &location)?;
-    let signed = cas.read(&digest, limit)?;
-    Ok(SignedIndex::verify(&location, &signed, &workshop.keyring, &reference.suite, now)?)
-}
-
-/// A fetcher that forgets to answer must not pass for one that had nothing to do.
-fn one(
-    answers: Vec<Result<Digest, crate::fetch::FetchProblem>>,
-    location: &str,
-) -> Result<Digest, RebuildError> {
-    let why = "the fetcher gave no answer".to_owned();
-    let silent = crate::fetch::FetchProblem::Unreachable { location: location.to_owned(), why };
-    Ok(answers.into_iter().next().unwrap_or(Err(silent))?)
-}
-
-fn index_entry(signed: &SignedIndex, suite: &str, name: &str) -> Result<IndexEntry, IndexError> {
-    signed.entry(suite, name).ok_or_else(|| malformed(suite, format!("it names no {name}")))
-}
-
-fn index_want(entry: &IndexEntry) -> Want {
-    let limit = entry.size.min(limits::INDEX_BYTES);
-    Want { location: entry.location.clone(), expected: Some((entry.sha256, entry.size)), limit }
 }
 
 fn source_stanza(
@@ -113,53 +71,50 @@ fn source_stanza(
 }
 
 fn release(
-    reference: &Reference,
-    signed: &SignedIndex,
-    packages: IndexEntry,
+    suite: Suite,
     binaries: Binaries,
     stanza: &Stanza,
-) -> Result<Release, RebuildError> {
+) -> Result<DebianRelease, RebuildError> {
     let (name, version) = (binaries.source, binaries.version);
     let bad = |why: String| {
         RebuildError::Index(malformed(&format!("the stanza of {name} {version}"), why))
     };
-    let suite = signed.codename();
-    let source = Reference::purl(&name, &version, "source", suite)
+    let source = DebianReference::purl(&name, &version, "source", suite.codename())
         .ok_or_else(|| bad("no purl".to_owned()))?;
+    check_version(&binaries.published, &version)?;
     let published: Result<Vec<_>, _> =
-        binaries.published.iter().map(|b| published(b, suite)).collect();
-    let published = published.map_err(bad)?;
-    check_version(&published, &version)?;
+        binaries.published.iter().map(|b| published(b, suite.codename())).collect();
     let rules = stanza.get("Rules-Requires-Root");
-    Ok(Release {
-        source,
-        format: stanza.get("Format").unwrap_or("1.0").to_owned(),
-        rules_requires_root: rules.is_some_and(|r| r != "no"),
-        published,
-        sources: source_files(stanza).map_err(bad)?,
-        authority: Authority {
-            uri: archive_uri(&format!("dists/{}/InRelease", reference.suite)),
-            digest: signed.digest(),
-            signers: signed.signers().to_vec(),
+    let asked = binaries.published.first();
+    Ok(DebianRelease {
+        release: Release {
+            source,
+            published: published.map_err(bad)?,
+            sources: source_files(stanza).map_err(bad)?,
+            authority: suite.authority().clone(),
+            lock_authorities: Vec::new(),
+            index: format!("the signed index of {} ({})", suite.codename(), suite.date()),
         },
-        suite: suite.to_owned(),
-        date: signed.date().to_owned(),
-        packages,
+        requires_root: rules.is_some_and(|r| r != "no"),
+        is_indep: asked.is_some_and(|p| p.get("Architecture") == Some("all")),
+        suite,
         source_name: name.clone(),
         version: version.clone(),
     })
 }
 
 /// A binary rebuilt by the archive without a new source has a changelog entry that the source lacks.
-fn check_version(published: &[Published], version: &str) -> Result<(), RebuildError> {
-    let is_binnmu = |p: &&Published| {
-        let rest = p.version.strip_prefix(version).and_then(|rest| rest.strip_prefix("+b"));
+fn check_version(published: &[Stanza], version: &str) -> Result<(), RebuildError> {
+    let is_binnmu = |p: &&Stanza| {
+        let theirs = p.get("Version").unwrap_or_default();
+        let rest = theirs.strip_prefix(version).and_then(|rest| rest.strip_prefix("+b"));
         rest.is_some_and(|number| number.parse::<u32>().is_ok())
     };
     match published.iter().find(is_binnmu) {
         Some(p) => Err(RebuildError::Unsupported(format!(
             "{} {}, which the archive rebuilt from source {version} with a changelog entry of its own,",
-            p.name, p.version
+            p.get("Package").unwrap_or_default(),
+            p.get("Version").unwrap_or_default()
         ))),
         None => Ok(()),
     }
@@ -171,15 +126,12 @@ fn published(stanza: &Stanza, suite: &str) -> Result<Published, String> {
     if !is_name(name) || !is_version(version) || !is_name(architecture) {
         return Err(format!("a package named {name:?} {version:?} {architecture:?}"));
     }
-    let purl =
-        Reference::purl(name, version, architecture, suite).ok_or("a package without purl")?;
+    let purl = DebianReference::purl(name, version, architecture, suite)
+        .ok_or("a package without purl")?;
     let without_epoch = version.split_once(':').map_or(version, |(_, rest)| rest);
     Ok(Published {
         purl,
         file_name: format!("{name}_{without_epoch}_{architecture}.deb"),
-        name: name.to_owned(),
-        version: version.to_owned(),
-        architecture: architecture.to_owned(),
         sha256: digest(stanza.need("SHA256")?)?,
         size: number(stanza.need("Size")?)?,
         location: safe_location(stanza.need("Filename")?)?,

@@ -15,12 +15,15 @@ use openpgp::serialize::stream::{Message, Signer};
 use reattest_attestation::Digest;
 use sequoia_openpgp as openpgp;
 
-use super::{IndexError, Release, SignedIndex, architecture, find};
+use super::{DebianRelease, IndexError, SignedIndex, architecture};
 use crate::cas::{Cas, CasError};
 use crate::error::RebuildError;
 use crate::fetch::{Fetch, FetchProblem, Want};
+use crate::means::Means;
+use crate::progress::Cancel;
 use crate::rebuild::Workshop;
 use crate::recipe::Recipe;
+use crate::reference::Reference;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -80,12 +83,16 @@ impl Archive {
         self.directory.path().join("keyring")
     }
 
-    fn find(&self, text: &str) -> Result<Release, RebuildError> {
+    fn find(&self, text: &str) -> Result<DebianRelease, RebuildError> {
         let cache = self.directory.path().join("cache");
         let cas = Cas::below(&cache).unwrap();
         let workshop = Workshop { keyring: self.keyring(), ..Workshop::new(&cache) };
         let mut fetch = Given { files: &self.files, cas: &cas };
-        find(&text.parse().unwrap(), &workshop, &cas, &mut fetch, &mut |_| (), NOW)
+        let Reference::Debian(reference) = text.parse().unwrap() else { unreachable!() };
+        let (progress, cancel) = (&mut |_| (), &Cancel::new());
+        let (workshop, cas, fetch) = (&workshop, &cas, &mut fetch);
+        let mut means = Means { workshop, cas, fetch, progress, cancel, now: NOW };
+        DebianRelease::find(&reference, &mut means)
     }
 
     fn verify(&self, signed: &[u8]) -> Result<SignedIndex, IndexError> {
@@ -135,12 +142,13 @@ impl Fetch for Given<'_> {
 
 #[test]
 fn a_signed_archive_gives_a_release_with_the_asked_artifact_first() {
-    let release = Archive::usual().find("deb:two").unwrap();
+    let found = Archive::usual().find("deb:two").unwrap();
+    let release = &found.release;
     let names: Vec<_> = release.published().iter().map(|p| p.file_name.as_str()).collect();
     assert_eq!(names, ["two_2-3_all.deb", "one_2-3_all.deb"]);
-    assert!(release.is_indep());
+    assert!(found.is_indep);
     assert_eq!(release.authority().signers.len(), 1);
-    let recipe = crate::plan::recipe(&release, Digest::of(b"lock"), 4);
+    let recipe = crate::debian::recipe(&found, Digest::of(b"lock"), 4);
     assert_eq!(recipe.steps.last().unwrap().directory, "/build/reproducible-path/src-2");
     let document = recipe.document().unwrap();
     assert_eq!(Recipe::parse(document.bytes()).unwrap(), recipe);

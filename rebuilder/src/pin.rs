@@ -1,0 +1,108 @@
+//! From a reference to a build of which everything is named by digest (steps 1 to 3).
+//!
+//! What each kind of package needs to be rebuilt is decided here and nowhere later: whoever holds a
+//! [`Pinned`] needs neither the registry's name nor its rules any more.
+
+use crate::debian;
+use crate::environment;
+use crate::error::RebuildError;
+use crate::fetch::Want;
+use crate::means::Means;
+use crate::progress::Progress;
+use crate::recipe::{Document, Lock, Recipe, SourceInput};
+use crate::reference::{DebianReference, Reference};
+use crate::release::{DebianRelease, Release};
+use crate::sandbox::Sandbox;
+
+/// A release, and the one way in which it is built.
+pub(crate) struct Pinned {
+    /// What the authority bound together.
+    pub(crate) release: Release,
+    /// The build definition.
+    pub(crate) recipe: Recipe,
+    /// The same as a document.
+    pub(crate) document: Document,
+    /// The packages of the environment.
+    pub(crate) lock: Lock,
+    /// The same as a document.
+    pub(crate) lock_document: Document,
+}
+
+impl Pinned {
+    /// Checks the authority of a reference and derives its recipe, by the rules of its registry.
+    pub(crate) fn of(
+        reference: &Reference,
+        sandbox: &Sandbox,
+        means: &mut Means<'_>,
+    ) -> Result<Self, RebuildError> {
+        match reference {
+            Reference::Debian(reference) => Self::debian(reference, sandbox, means),
+            Reference::Python(_) => Err(RebuildError::Unsupported("a Python wheel".to_owned())),
+        }
+    }
+
+    fn debian(
+        reference: &DebianReference,
+        sandbox: &Sandbox,
+        means: &mut Means<'_>,
+    ) -> Result<Self, RebuildError> {
+        let found = DebianRelease::find(reference, means)?;
+        tell_found(&found.release, means);
+        let files: Vec<SourceInput> = found.release.sources().iter().map(Into::into).collect();
+        // First of all inputs: a mirror that lacks the source is noticed before an environment is made.
+        bring(&files, means)?;
+        let lock = environment::lock(
+            &found,
+            means.workshop,
+            means.cas,
+            sandbox,
+            means.fetch,
+            means.progress,
+            means.cancel,
+        )?;
+        let recipe = debian::recipe(&found, lock.1.digest(), means.workshop.parallel);
+        Self::new(found.release, recipe, lock, means)
+    }
+
+    /// The last step of every kind: recipe and lock go into the store under their digests.
+    pub(crate) fn new(
+        release: Release,
+        recipe: Recipe,
+        (lock, lock_document): (Lock, Document),
+        means: &mut Means<'_>,
+    ) -> Result<Self, RebuildError> {
+        let document = recipe.document().map_err(|e| RebuildError::Environment {
+            step: "write the recipe".to_owned(),
+            why: e.to_string(),
+        })?;
+        means.cas.put(document.bytes())?;
+        means.cas.put(lock_document.bytes())?;
+        let pinned = Self { release, recipe, document, lock, lock_document };
+        means.tell(pinned.progress());
+        Ok(pinned)
+    }
+
+    fn progress(&self) -> Progress {
+        let files = self.recipe.files.iter().chain(&self.recipe.wheels);
+        let packages = &self.lock.packages;
+        Progress::Pinned {
+            inputs: packages.len() + files.clone().count(),
+            bytes: packages.iter().map(|p| p.size).chain(files.map(|f| f.size)).sum(),
+            recipe: self.document.digest(),
+            lock: self.lock_document.digest(),
+        }
+    }
+}
+
+/// Says what will be rebuilt.
+pub(crate) fn tell_found(release: &Release, means: &mut Means<'_>) {
+    let published = release.published().iter().map(|p| p.file_name.clone()).collect();
+    means.tell(Progress::Found { source: release.source().to_string(), published });
+}
+
+/// Has these files in the store.
+pub(crate) fn bring(files: &[SourceInput], means: &mut Means<'_>) -> Result<(), RebuildError> {
+    let want = |file: &SourceInput| Want::pinned(&file.location, file.sha256, file.size);
+    let wants: Vec<Want> = files.iter().map(want).collect();
+    means.bring(&wants)
+}
