@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reattest_attestation::ArtifactOutcome;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use reattest_attestation::Purl;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 
 use crate::cas::{Cas, digest_of};
 use crate::clock::{self, Stopwatch};
@@ -13,14 +13,17 @@ use crate::compare::{self, Digests};
 use crate::error::RebuildError;
 use crate::limits;
 use crate::means::Means;
-use crate::pin::Pinned;
+use crate::pin::{Pinned, Wanted};
 use crate::plan;
 use crate::progress::{Cancel, Progress};
 use crate::rebuild::{Output, Run};
 use crate::recipe::{Recipe, SourceInput, Step};
-use crate::release::Published;
 use crate::sandbox::{Ended, Limits, Sandbox};
 use crate::scratch::Scratch;
+use crate::vary::Varying;
+
+/// The number of the varied run in progress and logs.
+pub(crate) const VARIED_RUN: u8 = 3;
 
 /// A build of which everything is at hand.
 pub(crate) struct Build<'a> {
@@ -33,7 +36,6 @@ pub(crate) struct Build<'a> {
 pub(crate) struct Made {
     pub(crate) first: Run,
     pub(crate) second: Option<Run>,
-    pub(crate) outcomes: Vec<ArtifactOutcome>,
     pub(crate) source_time: Option<u64>,
     pub(crate) scratch: Vec<Scratch>,
 }
@@ -41,39 +43,32 @@ pub(crate) struct Made {
 impl Build<'_> {
     /// One run, and a second one when the first made something else than was published.
     pub(crate) fn until_certain(&self, means: &mut Means<'_>) -> Result<Made, RebuildError> {
-        let published = self.pinned.release.published();
-        if published.len() > limits::OUTPUTS {
-            let what = format!(
-                "a source with {} outputs (at most {} fit)",
-                published.len(),
-                limits::OUTPUTS
-            );
-            return Err(RebuildError::Unsupported(what));
-        }
-        let (first, source_time, scratch) = self.run(1, means)?;
+        let outputs = &self.pinned.outputs;
+        let (first, source_time, scratch) = self.run(1, None, means)?;
         let mut kept = vec![scratch];
         let mut second = None;
-        if !compare::is_certain(published, &digests(published, &first)) || means.workshop.twice {
-            let (run, _, scratch) = self.run(2, means)?;
+        if !compare::is_certain(outputs, &first.digests(outputs)) || means.workshop.twice {
+            let (run, _, scratch) = self.run(2, None, means)?;
             second = Some(run);
             kept.push(scratch);
         }
-        let again = second.as_ref().map(|run| digests(published, run));
-        let outcomes = compare::outcomes(published, &digests(published, &first), again.as_ref())?;
-        for outcome in &outcomes {
-            means.tell(Progress::Compared {
-                purl: outcome.purl.to_string(),
-                published: outcome.published,
-                produced: outcome.produced,
-                outcome: outcome.outcome,
-            });
-        }
-        Ok(Made { first, second, outcomes, source_time, scratch: kept })
+        Ok(Made { first, second, source_time, scratch: kept })
+    }
+
+    /// The same under other conditions; a run of this kind decides nothing.
+    pub(crate) fn vary(
+        &self,
+        varying: &Varying,
+        means: &mut Means<'_>,
+    ) -> Result<(Run, Scratch), RebuildError> {
+        let (run, _, scratch) = self.run(VARIED_RUN, Some(varying), means)?;
+        Ok((run, scratch))
     }
 
     fn run(
         &self,
         number: u8,
+        varying: Option<&Varying>,
         means: &mut Means<'_>,
     ) -> Result<(Run, Option<u64>, Scratch), RebuildError> {
         means.tell(Progress::Building { run: number });
@@ -89,14 +84,14 @@ impl Build<'_> {
         }
         let log = scratch.path().join("build.log");
         let limits = means.workshop.limits;
-        let bench = Bench { build: self, place, inputs, log, limits, cancel: means.cancel };
+        let bench =
+            Bench { build: self, place, inputs, log, limits, varying, cancel: means.cancel };
         let (watch, started) = (Stopwatch::start(), clock::now());
         let ended = bench.steps(scratch.path())?;
         let finished = clock::now();
         let mut outputs = Vec::new();
         if ended.succeeded {
-            let published = self.pinned.release.published();
-            outputs = collect(published, &bench.place, scratch.path())?;
+            outputs = collect(&self.pinned.outputs, &bench.place, scratch.path())?;
         }
         let succeeded = !outputs.is_empty();
         means.tell(Progress::Built { run: number, seconds: watch.seconds(), succeeded });
@@ -119,6 +114,7 @@ struct Bench<'a> {
     inputs: PathBuf,
     log: PathBuf,
     limits: Limits,
+    varying: Option<&'a Varying>,
     cancel: &'a Cancel,
 }
 
@@ -146,6 +142,10 @@ impl Bench<'_> {
     fn run(&self, step: &Step, log: &Path) -> Result<Ended, RebuildError> {
         let Build { pinned, root, sandbox } = self.build;
         let spec = plan::spec(&pinned.recipe, step, root, &self.place, &self.inputs, self.limits);
+        let spec = match self.varying {
+            Some(varying) => varying.vary(spec),
+            None => spec,
+        };
         Ok(sandbox.run(&spec, log, self.cancel)?)
     }
 
@@ -157,48 +157,50 @@ impl Bench<'_> {
     }
 }
 
-/// Moves the announced outputs out of the build's directory: regular files only, never through a
+/// Moves the wanted outputs out of the build's directory: regular files only, never through a
 /// link, so that a build cannot have a host file taken for its output.
-fn collect(
-    published: &[Published],
-    place: &Path,
-    scratch: &Path,
-) -> Result<Vec<Output>, RebuildError> {
+fn collect(wanted: &[Wanted], place: &Path, scratch: &Path) -> Result<Vec<Output>, RebuildError> {
     let directory = scratch.join("outputs");
     let io = |e| RebuildError::io("cannot collect the outputs in", scratch, e);
     fs::create_dir(&directory).map_err(io)?;
     let mut outputs = Vec::new();
-    for artifact in published {
-        let made = place.join(&artifact.file_name);
-        let Some(mut from) = open_plain(&made).map_err(io)? else {
+    for wanted in wanted {
+        let Some(mut from) = open_plain(place, &wanted.path).map_err(io)? else {
             continue;
         };
-        let path = directory.join(&artifact.file_name);
+        let path = directory.join(wanted.path.file_name().unwrap_or_default());
         let mut to = File::create_new(&path).map_err(io)?;
         let size = io::copy(&mut from, &mut to).map_err(io)?;
         let sha256 = digest_of(&mut File::open(&path).map_err(io)?).map_err(io)?;
-        outputs.push(Output { purl: artifact.purl.clone(), path, sha256, size });
+        outputs.push(Output { purl: wanted.purl.clone(), path, sha256, size });
     }
     Ok(outputs)
 }
 
 /// `None` for whatever is not a plain file of bounded size: the build did not make that output.
-fn open_plain(path: &Path) -> io::Result<Option<File>> {
+fn open_plain(place: &Path, path: &Path) -> io::Result<Option<File>> {
     // A fifo would block an opener that waits for its writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(file) = openat(CWD, path, flags, Mode::empty()).map(File::from) else {
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let directory = openat(CWD, place, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let opened = openat2(&directory, path, flags, Mode::empty(), beneath);
+    let Ok(file) = opened.map(File::from) else {
         return Ok(None);
     };
     let metadata = file.metadata()?;
     Ok((metadata.is_file() && metadata.len() <= limits::INPUT_BYTES).then_some(file))
 }
 
-fn digests(published: &[Published], run: &Run) -> Digests {
-    let of = |artifact: &Published| {
-        let output = run.outputs.iter().find(|output| output.purl == artifact.purl);
-        output.map(|output| output.sha256)
-    };
-    published.iter().map(of).collect()
+impl Run {
+    /// What it made of each wanted file, in their order.
+    pub(crate) fn digests(&self, wanted: &[Wanted]) -> Digests {
+        wanted.iter().map(|wanted| self.output(&wanted.purl).map(|o| o.sha256)).collect()
+    }
+
+    /// The output of this purl.
+    pub fn output(&self, purl: &Purl) -> Option<&Output> {
+        self.outputs.iter().find(|output| output.purl == *purl)
+    }
 }
 
 #[cfg(test)]
@@ -215,9 +217,13 @@ mod tests {
         symlink("plain", path("link")).unwrap();
         fs::create_dir(path("directory")).unwrap();
         rustix::fs::mknodat(CWD, path("fifo"), rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
-        assert!(open_plain(&path("plain")).unwrap().is_some());
-        for name in ["link", "directory", "fifo", "missing"] {
-            assert!(open_plain(&path(name)).unwrap().is_none(), "{name}");
+        fs::write(path("directory/inner"), "x").unwrap();
+        symlink("directory", path("way")).unwrap();
+        let open = |name: &str| open_plain(place.path(), Path::new(name)).unwrap();
+        assert!(open("plain").is_some() && open("directory/inner").is_some());
+        for name in ["link", "directory", "fifo", "missing", "way/inner", "../plain", "/etc/passwd"]
+        {
+            assert!(open(name).is_none(), "{name}");
         }
     }
 }

@@ -10,7 +10,9 @@ mod unpack;
 mod database;
 mod configure;
 mod freeze;
+mod clock;
 
+pub(crate) use clock::clock;
 pub(crate) use configure::environment;
 pub use deb::DebError;
 pub(crate) use solve::lock;

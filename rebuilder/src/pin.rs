@@ -3,15 +3,20 @@
 //! What each kind of package needs to be rebuilt is decided here and nowhere later: whoever holds a
 //! [`Pinned`] needs neither the registry's name nor its rules any more.
 
+use std::path::PathBuf;
+
+use reattest_attestation::{Digest, Purl};
+
 use crate::debian;
 use crate::environment;
 use crate::error::RebuildError;
 use crate::fetch::Want;
+use crate::limits;
 use crate::means::Means;
 use crate::progress::Progress;
 use crate::recipe::{Document, Lock, Recipe, SourceInput};
 use crate::reference::{DebianReference, Reference};
-use crate::release::{DebianRelease, Release};
+use crate::release::{DebianRelease, Published, Release, Suite};
 use crate::sandbox::Sandbox;
 
 /// A release, and the one way in which it is built.
@@ -26,6 +31,31 @@ pub(crate) struct Pinned {
     pub(crate) lock: Lock,
     /// The same as a document.
     pub(crate) lock_document: Document,
+    /// What the build must make.
+    pub(crate) outputs: Vec<Wanted>,
+    /// The suite of the environment's packages.
+    pub(crate) suite: Suite,
+}
+
+/// One file that a build is to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The purl that it is, or would be, published under.
+    pub(crate) purl: Purl,
+    /// Where the build leaves it, below the recipe's place.
+    pub(crate) path: PathBuf,
+    /// The published digest; without it there is nothing to compare with.
+    pub(crate) published: Option<Digest>,
+}
+
+impl From<&Published> for Wanted {
+    fn from(published: &Published) -> Self {
+        Self {
+            purl: published.purl.clone(),
+            path: PathBuf::from(&published.file_name),
+            published: Some(published.sha256),
+        }
+    }
 }
 
 impl Pinned {
@@ -61,23 +91,30 @@ impl Pinned {
             means.cancel,
         )?;
         let recipe = debian::recipe(&found, lock.1.digest(), means.workshop.parallel);
-        Self::new(found.release, recipe, lock, means)
+        Self::new(found.release, found.suite, recipe, lock, means)
     }
 
     /// The last step of every kind: recipe and lock go into the store under their digests.
     pub(crate) fn new(
         release: Release,
+        suite: Suite,
         recipe: Recipe,
         (lock, lock_document): (Lock, Document),
         means: &mut Means<'_>,
     ) -> Result<Self, RebuildError> {
+        let outputs: Vec<Wanted> = release.published().iter().map(Into::into).collect();
+        if outputs.len() > limits::OUTPUTS {
+            let what =
+                format!("a build of {} outputs (at most {} fit)", outputs.len(), limits::OUTPUTS);
+            return Err(RebuildError::Unsupported(what));
+        }
         let document = recipe.document().map_err(|e| RebuildError::Environment {
             step: "write the recipe".to_owned(),
             why: e.to_string(),
         })?;
         means.cas.put(document.bytes())?;
         means.cas.put(lock_document.bytes())?;
-        let pinned = Self { release, recipe, document, lock, lock_document };
+        let pinned = Self { release, recipe, document, lock, lock_document, outputs, suite };
         means.tell(pinned.progress());
         Ok(pinned)
     }

@@ -9,6 +9,7 @@ use crate::cas::Cas;
 use crate::clock;
 use crate::environment;
 use crate::error::RebuildError;
+use crate::explain::Explained;
 use crate::facts;
 use crate::fetch::Fetch;
 use crate::means::Means;
@@ -19,6 +20,7 @@ use crate::reference::Reference;
 use crate::release::Release;
 use crate::sandbox::{self, Limits, Sandbox};
 use crate::scratch::Scratch;
+use crate::vary::Varied;
 
 /// Where one machine rebuilds.
 #[derive(Debug, Clone)]
@@ -83,6 +85,15 @@ pub struct Run {
     pub finished: Timestamp,
 }
 
+/// One build under other conditions.
+#[derive(Debug, Clone)]
+pub struct VariedRun {
+    /// What was changed.
+    pub changed: Vec<Varied>,
+    /// What came out.
+    pub run: Run,
+}
+
 /// A rebuild that came to an outcome for each published artifact.
 #[derive(Debug)]
 pub struct Rebuilt {
@@ -96,6 +107,8 @@ pub struct Rebuilt {
     pub first: Run,
     /// The repetition in a fresh scratch directory, when something differed.
     pub second: Option<Run>,
+    /// A run under other conditions, where something differs; it decided nothing.
+    pub varied: Option<VariedRun>,
     /// What else belongs into a statement.
     pub facts: BuildFacts,
     outcomes: Vec<ArtifactOutcome>,
@@ -146,15 +159,17 @@ fn build(
         means.cancel,
     )?;
     let build = Build { pinned: &pinned, root: &root, sandbox };
-    let made = build.until_certain(means)?;
+    let mut made = build.until_certain(means)?;
+    let Explained { outcomes, varied } = build.explain(&mut made, means)?;
     let facts = facts::of(&pinned, &made, means.cas)?;
-    let Made { first, second, outcomes, scratch, .. } = made;
+    let Made { first, second, scratch, .. } = made;
     Ok(Rebuilt {
         release: pinned.release,
         recipe: pinned.document,
         lock: pinned.lock_document,
         first,
         second,
+        varied,
         facts,
         outcomes,
         _scratch: scratch,

@@ -62,6 +62,8 @@ pub enum Identity {
     Administrator,
     /// User and group 1000, as on a build daemon.
     Builder,
+    /// User and group 4321, without a name: for the run that varies what a build can see.
+    Stranger,
 }
 
 impl Identity {
@@ -70,6 +72,7 @@ impl Identity {
         match self {
             Self::Administrator => 0,
             Self::Builder => 1000,
+            Self::Stranger => 4321,
         }
     }
 }
