@@ -35,7 +35,7 @@ pub struct Published {
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Its path below the archive's root.
+    /// Where it is: `debian:` and its path below an archive's root.
     pub location: String,
 }
 
@@ -48,7 +48,7 @@ pub struct SourceFile {
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Its path below the archive's root.
+    /// Where it is: `debian:` and its path below an archive's root.
     pub location: String,
 }
 
@@ -113,7 +113,7 @@ impl Release {
     pub fn materials(&self) -> Vec<Material> {
         let material = |file: &SourceFile| Material {
             name: file.name.clone(),
-            uri: archive_uri(&file.location),
+            uri: file.location.clone(),
             digest: file.sha256,
         };
         self.sources.iter().map(material).collect()
@@ -138,11 +138,6 @@ impl Release {
     pub fn is_indep(&self) -> bool {
         self.published.first().is_some_and(|p| p.architecture == "all")
     }
-}
-
-/// A location in the archive without the name of a mirror, so every rebuilder says the same.
-pub(crate) fn archive_uri(location: &str) -> String {
-    format!("debian:{location}")
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn question(release: &Release) -> Digest {
     let class = class(release);
     let root = release.requires_root();
     Digest::of(
-        format!("1 {packages} {dsc} {class} {root} {} {}", plan::PROFILES, architecture())
+        format!("2 {packages} {dsc} {class} {root} {} {}", plan::PROFILES, architecture())
             .as_bytes(),
     )
 }

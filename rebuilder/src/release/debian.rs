@@ -5,10 +5,10 @@ use reattest_attestation::{Authority, Digest};
 use super::binaries::Binaries;
 use super::index::{Index, malformed};
 use super::stanza::{Stanza, field};
-use super::{IndexEntry, IndexError, Published, Release, SignedIndex, SourceFile, archive_uri};
+use super::{IndexEntry, IndexError, Published, Release, SignedIndex, SourceFile};
 use crate::cas::Cas;
 use crate::error::RebuildError;
-use crate::fetch::{Fetch, Want};
+use crate::fetch::{Fetch, Location, Want};
 use crate::limits;
 use crate::progress::Progress;
 use crate::rebuild::Workshop;
@@ -36,7 +36,7 @@ pub fn find(
     progress: &mut dyn FnMut(Progress),
     now: i64,
 ) -> Result<Release, RebuildError> {
-    let suite = format!("dists/{}", reference.suite);
+    let suite = format!("debian:dists/{}", reference.suite);
     let signed = signed_index(&suite, reference, workshop, cas, fetch, now)?;
     progress(Progress::IndexVerified {
         suite: signed.codename().to_owned(),
@@ -138,7 +138,7 @@ fn release(
         published,
         sources: source_files(stanza).map_err(bad)?,
         authority: Authority {
-            uri: archive_uri(&format!("dists/{}/InRelease", reference.suite)),
+            uri: format!("debian:dists/{}/InRelease", reference.suite),
             digest: signed.digest(),
             signers: signed.signers().to_vec(),
         },
@@ -188,7 +188,7 @@ fn published(stanza: &Stanza, suite: &str) -> Result<Published, String> {
 
 /// `Checksums-Sha256`: lines of `DIGEST SIZE NAME`, the `.dsc` put first.
 fn source_files(stanza: &Stanza) -> Result<Vec<SourceFile>, String> {
-    let directory = safe_location(stanza.need("Directory")?)?;
+    let directory = stanza.need("Directory")?;
     let lines = stanza.need("Checksums-Sha256")?.lines().map(str::trim).filter(|l| !l.is_empty());
     let parse = |line: &str| -> Result<SourceFile, String> {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -202,7 +202,7 @@ fn source_files(stanza: &Stanza) -> Result<Vec<SourceFile>, String> {
             name: (*name).to_owned(),
             sha256: digest(sha256)?,
             size: number(size)?,
-            location: format!("{directory}/{name}"),
+            location: safe_location(&format!("{directory}/{name}"))?,
         })
     };
     let mut files = lines.map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -225,13 +225,12 @@ fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("no size in {text:?}"))
 }
 
-/// It becomes a part of a URL, and of a path where an archive is a directory.
-pub(crate) fn safe_location(text: &str) -> Result<String, String> {
-    let fine = |part: &str| !part.is_empty() && part != "." && part != "..";
-    if text.split('/').all(fine) && !text.chars().any(|c| c.is_control() || " ?#%\\".contains(c)) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("the path {text:?}"))
+/// The location of a path below an archive's root, without the name of a mirror, so that every
+/// rebuilder says the same.
+pub(crate) fn safe_location(path: &str) -> Result<String, String> {
+    let location = format!("debian:{path}");
+    location.parse::<Location>().map_err(|_| format!("the path {path:?}"))?;
+    Ok(location)
 }
 
 #[cfg(test)]
@@ -247,7 +246,7 @@ mod tests {
         );
         let files = source_files(&Stanza::parse(&text).unwrap()).unwrap();
         let locations: Vec<_> = files.iter().map(|f| f.location.as_str()).collect();
-        assert_eq!(locations, ["pool/main/a/a/a_1.dsc", "pool/main/a/a/a_1.tar.xz"]);
+        assert_eq!(locations, ["debian:pool/main/a/a/a_1.dsc", "debian:pool/main/a/a/a_1.tar.xz"]);
     }
 
     #[test]
