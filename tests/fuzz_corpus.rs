@@ -85,11 +85,12 @@ fn messages() -> Vec<(String, Vec<u8>)> {
 
 fn documents() -> Vec<(String, Vec<u8>)> {
     let digest = Digest::of(b"input").to_string();
-    let input = json!({"architecture": "all", "location": "pool/a.deb", "name": "a",
+    let input = json!({"architecture": "all", "location": "debian:pool/a.deb", "name": "a",
         "sha256": digest, "size": 1, "version": "1"});
     let lock = json!({"architecture": "amd64", "format": 1, "packages": [input],
         "suite": "trixie"});
-    let source = json!({"location": "pool/a.dsc", "name": "a.dsc", "sha256": digest, "size": 1});
+    let source =
+        json!({"location": "debian:pool/a.dsc", "name": "a.dsc", "sha256": digest, "size": 1});
     let recipe = json!({
         "environment": {"LANG": "C.UTF-8"}, "files": [source], "format": 1, "hostname": "rebuild",
         "learned": {}, "lock": digest, "outputs": ["a_1_all.deb"],

@@ -54,13 +54,16 @@ pub struct Config {
     pub lies: bool,
 }
 
-/// The Debian archive, where the machine's own package manager does not say it.
+/// The registries, where the machine's own package managers do not say them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Archive {
-    /// Base URIs; without any, those of apt's sources.
+    /// Base URIs of Debian archives; without any, those of apt's sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub debian: Vec<String>,
+    /// Base URIs of Python indexes, above the projects' pages; without any, what pip uses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub python: Vec<String>,
     /// The keyring that the archive's index is checked with.
     #[serde(default)]
     pub keyring: Option<PathBuf>,

@@ -10,6 +10,7 @@ use reattest_rebuilder::fetch::Endpoints;
 use reattest_rebuilder::{Cas, FetchProblem, Mirror, Reference, Release, Workshop, release};
 
 use crate::clock;
+use crate::config::Archive;
 use crate::fault::Fault;
 
 /// How long a certificate holds: a year and a month, so that a yearly habit is enough.
@@ -79,15 +80,18 @@ pub fn policy_in_force(path: &Path) -> Result<Policy, Fault> {
     policy.map_err(|error| Fault::text(format!("{}: {error}", path.display())))
 }
 
-/// The way to the archive: the configured one, or that of the machine's own package manager.
-pub fn mirror(workshop: &Workshop, roots: &[String]) -> Result<Mirror, FetchProblem> {
-    let endpoints = if roots.is_empty() {
+/// The way to the registries: the configured one, or that of the machine's own package managers.
+pub fn mirror(workshop: &Workshop, archive: &Archive) -> Result<Mirror, FetchProblem> {
+    let endpoints = if archive.debian.is_empty() {
         let apt = Path::new("/etc/apt");
-        Endpoints::of_apt(apt)
-            .map_err(|error| FetchProblem::NoMirror { looked: error.to_string() })?
+        Endpoints::of_apt(apt).map_err(|error| FetchProblem::NoMirror {
+            what: "Debian archive".to_owned(),
+            looked: error.to_string(),
+        })?
     } else {
-        Endpoints::given(roots.iter().cloned())
+        Endpoints::given(archive.debian.iter().cloned())
     };
+    let endpoints = endpoints.with_python(archive.python.iter().cloned());
     Mirror::new(&endpoints, &workshop.cache).map_err(|error| FetchProblem::Store {
         location: workshop.cache.display().to_string(),
         why: error.to_string(),
@@ -98,9 +102,10 @@ pub fn mirror(workshop: &Workshop, roots: &[String]) -> Result<Mirror, FetchProb
 pub fn look_up(
     reference: &Reference,
     workshop: &Workshop,
-    roots: &[String],
+    archive: &Archive,
 ) -> Result<Release, Fault> {
-    let mut mirror = mirror(workshop, roots).map_err(|problem| Fault::text(problem.to_string()))?;
+    let mut mirror =
+        mirror(workshop, archive).map_err(|problem| Fault::text(problem.to_string()))?;
     let cas = Cas::below(&workshop.cache).map_err(|error| Fault::text(error.to_string()))?;
     let now = clock::now().as_unix();
     Ok(release::find(reference, workshop, &cas, &mut mirror, &mut |_| {}, now)?)

@@ -1,21 +1,29 @@
-//! Fetching inputs by path and digest (step 2): the one door to the network.
+//! Fetching inputs by location and digest (step 2): the one door to the network.
 
+pub mod location;
 mod endpoints;
+mod pip;
 mod resolve;
+mod url;
+mod heads;
+mod refusal;
 mod client;
+mod simple;
+mod registries;
 mod mirror;
 
 use reattest_attestation::Digest;
 use serde::{Deserialize, Serialize};
 
 pub use endpoints::{Endpoints, EndpointsError};
+pub use location::{Location, LocationError};
 pub use mirror::{Mirror, Transferred};
 
-/// One file of an archive.
+/// One file of a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Want {
-    /// The path below the archive's root, e.g. `dists/trixie/InRelease` or `pool/main/…`.
+    /// Where it comes from, with its scheme; see [`Location`]: `debian:dists/trixie/InRelease`.
     pub location: String,
     /// Its SHA-256 and size in bytes; `None` only for what a signature authenticates instead.
     pub expected: Option<(Digest, u64)>,
@@ -33,22 +41,32 @@ impl Want {
 /// Why a file did not come. Always this machine's or the mirror's fault: never an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum FetchProblem {
-    /// The mirror answered and has no such file.
+    /// Every mirror answered, and none has the file.
     #[error(
-        "the mirror does not have {location} ({asked} answered 404); needed a mirror that holds it: add one to apt's sources or to the configuration"
+        "found no {location} on the mirror ({asked} answered that there is none); needed one that holds it: {fix}"
     )]
     NotOnMirror {
-        /// The path that was asked for.
+        /// The location that was asked for.
         location: String,
         /// Which mirrors were asked.
         asked: String,
+        /// What to change.
+        fix: String,
+    },
+    /// The location has no known form, or needs a digest. The fault of whoever wrote it.
+    #[error("cannot fetch {location}: {why}")]
+    BadLocation {
+        /// The location that was asked for.
+        location: String,
+        /// What was found, and what was needed.
+        why: String,
     },
     /// No answer, or none that HTTP calls a success, after several attempts.
     #[error(
-        "cannot reach a mirror for {location}: {why}; needed a working network or mirror: check apt's sources, then run again"
+        "cannot reach a mirror for {location}: {why}; needed a working network and registry: check both, then run again"
     )]
     Unreachable {
-        /// The path that was asked for.
+        /// The location that was asked for.
         location: String,
         /// What each attempt said.
         why: String,
@@ -58,7 +76,7 @@ pub enum FetchProblem {
         "the mirror gave {location} with sha256 {found}, needed {expected}; nothing was kept: run again, or use another mirror"
     )]
     WrongDigest {
-        /// The path that was asked for.
+        /// The location that was asked for.
         location: String,
         /// The digest that the signed index names.
         expected: Digest,
@@ -70,7 +88,7 @@ pub enum FetchProblem {
         "the mirror gave more than {limit} bytes for {location}; nothing was kept: run again, or use another mirror"
     )]
     TooLarge {
-        /// The path that was asked for.
+        /// The location that was asked for.
         location: String,
         /// The bound in bytes.
         limit: u64,
@@ -86,7 +104,7 @@ pub enum FetchProblem {
     /// The cache cannot be written.
     #[error("cannot store {location}: {why}")]
     Store {
-        /// The path that was asked for.
+        /// The location that was asked for.
         location: String,
         /// What the system said.
         why: String,
@@ -94,15 +112,15 @@ pub enum FetchProblem {
     /// The user stopped it.
     #[error("stopped while fetching {location}; what is complete stays in the cache")]
     Cancelled {
-        /// The path that was asked for.
+        /// The location that was asked for.
         location: String,
     },
-    /// Nobody said where the archive is.
-    #[error(
-        "found no archive in apt's sources (looked in {looked}); needed one deb entry with an http or https URI"
-    )]
+    /// Nobody said where the registry is.
+    #[error("found no {what} (looked in {looked}); needed one http or https URI there")]
     NoMirror {
-        /// Which files were read.
+        /// Which registry.
+        what: String,
+        /// Where its address was looked for.
         looked: String,
     },
 }

@@ -38,3 +38,11 @@ pub const PARALLEL_UNPACKS: usize = 8;
 pub const OUTPUTS: usize = 64;
 /// Near names shown for an unknown package.
 pub const SUGGESTIONS: usize = 3;
+/// A Python project's page: the largest have 30 MB; one that is wanted here has under 1 MB.
+pub const PROJECT_PAGE_BYTES: u64 = 64 << 20;
+/// What a package manager prints when it is asked where its registry is: its help has 20 KB.
+pub const CLIENT_ANSWER_BYTES: u64 = 256 << 10;
+/// How long it may take for that: an interpreter starts in a second, on a busy machine in ten.
+pub const CLIENT_ANSWER_WALL: Duration = Duration::from_secs(30);
+/// Redirects that one request follows: a mirror redirector needs one, some add one for https.
+pub const REDIRECTS: u32 = 5;

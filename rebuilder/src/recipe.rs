@@ -70,7 +70,7 @@ pub struct Input {
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Its path below the archive's root.
+    /// Where it comes from, with its scheme; see [`Location`](crate::fetch::Location).
     pub location: String,
 }
 
@@ -125,7 +125,7 @@ pub struct SourceInput {
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Where it is fetched: its registry's scheme and a path there.
+    /// Where it comes from, with its scheme; see [`Location`](crate::fetch::Location).
     pub location: String,
 }
 
@@ -208,7 +208,7 @@ mod tests {
             version: "1".to_owned(),
             sha256: Digest::of(name.as_bytes()),
             size: 1,
-            location: format!("pool/{name}.deb"),
+            location: format!("debian:pool/{name}.deb"),
         }
     }
 

@@ -105,7 +105,7 @@ impl Release {
     pub fn materials(&self) -> Vec<Material> {
         let material = |file: &SourceFile| Material {
             name: file.name.clone(),
-            uri: archive_uri(&file.location),
+            uri: file.location.clone(),
             digest: file.sha256,
         };
         self.sources.iter().map(material).collect()
@@ -129,11 +129,6 @@ pub fn find(
         }
         Reference::Python(_) => Err(RebuildError::Unsupported("a Python wheel".to_owned())),
     }
-}
-
-/// A location in the archive without the name of a mirror, so every rebuilder says the same.
-pub(crate) fn archive_uri(location: &str) -> String {
-    format!("debian:{location}")
 }
 
 #[cfg(test)]

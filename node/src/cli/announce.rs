@@ -21,7 +21,7 @@ impl Announce {
     pub(super) fn run(&self, config: &Config) -> Result<Exit, Fault> {
         let workshop = workshop(config)?;
         // The full purl is what others look up; the index says what it is today.
-        let release = setup::look_up(&self.reference, &workshop, &config.archive.debian)?;
+        let release = setup::look_up(&self.reference, &workshop, &config.archive)?;
         let Some(published) = release.published().first() else {
             return Err(Fault::text(format!("{} publishes nothing", release.source())));
         };

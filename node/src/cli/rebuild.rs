@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::output::{BAD, GOOD, UNSURE, styled};
 use super::{Exit, output};
 use crate::builder;
-use crate::config::{Config, Directories};
+use crate::config::{Archive, Config, Directories};
 use crate::fault::Fault;
 use crate::setup;
 use crate::shell::report::progress_line;
@@ -43,7 +43,7 @@ struct Document<'a> {
 
 impl Rebuild {
     pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
-        let (workshop, roots) = workshop(config)?;
+        let (workshop, archive) = workshop(config)?;
         if let Some(out) = &self.out {
             make_empty(out)?;
         }
@@ -51,7 +51,7 @@ impl Rebuild {
         cancel_on_stop(cancel.clone())?;
         let bar = Bar::new();
         let transfers = bar.clone();
-        let mut mirror = setup::mirror(&workshop, &roots)
+        let mut mirror = setup::mirror(&workshop, &archive)
             .map_err(|problem| Fault::text(problem.to_string()))?
             .with_cancel(&cancel)
             .with_progress(Box::new(move |transferred| transfers.transfer(transferred)));
@@ -100,7 +100,7 @@ impl Rebuild {
     }
 }
 
-fn workshop(config: Option<&Path>) -> Result<(Workshop, Vec<String>), Fault> {
+fn workshop(config: Option<&Path>) -> Result<(Workshop, Archive), Fault> {
     let directories = Directories::of_user()?;
     let default = directories.config_file();
     // A first rebuild needs no `init`.
@@ -111,9 +111,9 @@ fn workshop(config: Option<&Path>) -> Result<(Workshop, Vec<String>), Fault> {
             let mut workshop = builder::workshop(&config)?;
             // A running node keeps its own scratch space.
             workshop.scratch = directories.cache.join("scratch");
-            Ok((workshop, config.archive.debian))
+            Ok((workshop, config.archive))
         }
-        None => Ok((Workshop::new(&directories.cache), Vec::new())),
+        None => Ok((Workshop::new(&directories.cache), Archive::default())),
     }
 }
 

@@ -15,7 +15,7 @@ use reattest_rebuilder::{Fetch, Mirror, Published, Reference, Release, Want, Wor
 use serde::Serialize;
 
 use crate::cli::Case;
-use crate::config::Directories;
+use crate::config::{Archive, Directories};
 use crate::fault::Fault;
 use crate::setup;
 use crate::shell::control::Ask;
@@ -199,7 +199,9 @@ impl Consumer {
         let workshop = Workshop::new(&Directories::of_user()?.cache);
         stage.act(&format!("{}, as the archive names it today", plan.artifact));
         let (reference, place) = (plan.artifact.clone(), workshop.clone());
-        let found = tokio::task::spawn_blocking(move || setup::look_up(&reference, &place, &[]));
+        let found = tokio::task::spawn_blocking(move || {
+            setup::look_up(&reference, &place, &Archive::default())
+        });
         let release = found.await.map_err(|error| Fault::new("the look-up ended", error))??;
         let Some(published) = release.published().first().cloned() else {
             return Err(Fault::text(format!("{} publishes nothing", release.source())));
@@ -244,7 +246,7 @@ impl Consumer {
 }
 
 fn open_mirror(workshop: &Workshop) -> Result<Mirror, Fault> {
-    setup::mirror(workshop, &[]).map_err(|problem| Fault::text(problem.to_string()))
+    setup::mirror(workshop, &Archive::default()).map_err(|problem| Fault::text(problem.to_string()))
 }
 
 /// What the consumer's node is asked for a bundle.

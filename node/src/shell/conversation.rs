@@ -59,9 +59,9 @@ impl Node {
         match message {
             FromBuilder::Fetch(wants) => {
                 let (workshop, done) = (workshop(&self.config)?, self.fetch_done.clone());
-                let roots = self.config.archive.debian.clone();
+                let archive = self.config.archive.clone();
                 tokio::task::spawn_blocking(move || {
-                    let fetched = match setup::mirror(&workshop, &roots) {
+                    let fetched = match setup::mirror(&workshop, &archive) {
                         Ok(mut mirror) => mirror.fetch(&wants),
                         Err(problem) => wants.iter().map(|_| Err(problem.clone())).collect(),
                     };

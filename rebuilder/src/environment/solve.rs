@@ -74,7 +74,7 @@ fn question(release: &DebianRelease) -> Digest {
     let class = class(release);
     let root = release.requires_root;
     Digest::of(
-        format!("1 {packages} {dsc} {class} {root} {} {}", crate::debian::PROFILES, architecture())
+        format!("2 {packages} {dsc} {class} {root} {} {}", crate::debian::PROFILES, architecture())
             .as_bytes(),
     )
 }

@@ -1,7 +1,7 @@
-//! Where the archive is (step 2): the URIs of the machine's own apt sources, or those given.
+//! Where the registries are (step 2): what the machine's own package managers use, or what was given.
 //!
-//! Formats: sources.list(5), one-line style and deb822 style. A consumer chose its mirrors there
-//! once; asking again, or knowing better, would be rude.
+//! Formats: sources.list(5), one-line style and deb822 style; pip's are in `pip.rs`. A consumer chose
+//! its mirrors there once; asking again, or knowing better, would be rude.
 
 use std::fs;
 use std::io;
@@ -9,9 +9,15 @@ use std::path::{Path, PathBuf};
 
 use deb822_fast::Deb822;
 
-/// Archive roots in the order in which they are asked, each without a trailing slash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoints(Vec<String>);
+use super::pip;
+
+/// Roots by registry, in the order in which they are asked, each without a trailing slash.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    debian: Vec<String>,
+    /// Empty: pip says it when it is needed.
+    python: Vec<String>,
+}
 
 /// Why no endpoint could be read.
 #[derive(Debug, thiserror::Error)]
@@ -27,16 +33,16 @@ pub enum EndpointsError {
 }
 
 impl Endpoints {
-    /// Exactly these roots, e.g. from the configuration file, which wins.
+    /// Exactly these Debian roots, e.g. from the configuration file, which wins.
     pub fn given(roots: impl IntoIterator<Item = String>) -> Self {
-        let mut endpoints = Self(Vec::new());
+        let mut endpoints = Self::default();
         roots.into_iter().for_each(|root| endpoints.add(&root));
         endpoints
     }
 
-    /// The roots that apt itself uses, read below `etc_apt` (`/etc/apt` on a real machine).
+    /// The Debian roots that apt itself uses, read below `etc_apt` (`/etc/apt` on a real machine).
     pub fn of_apt(etc_apt: &Path) -> Result<Self, EndpointsError> {
-        let mut endpoints = Self(Vec::new());
+        let mut endpoints = Self::default();
         for path in source_files(etc_apt)? {
             let text = match fs::read_to_string(&path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
@@ -48,9 +54,26 @@ impl Endpoints {
         Ok(endpoints)
     }
 
-    /// The roots.
-    pub fn roots(&self) -> &[String] {
-        &self.0
+    /// Exactly these Python indexes, each the root above the projects' pages; none leaves it to pip.
+    #[must_use]
+    pub fn with_python(mut self, roots: impl IntoIterator<Item = String>) -> Self {
+        self.python.clear();
+        roots.into_iter().for_each(|root| add(&mut self.python, &root));
+        self
+    }
+
+    /// The Debian archives.
+    pub fn debian(&self) -> &[String] {
+        &self.debian
+    }
+
+    /// The Python indexes: those given, else what pip is configured with, else what pip answers.
+    pub fn python(&self) -> Vec<String> {
+        if !self.python.is_empty() {
+            return self.python.clone();
+        }
+        let configured = pip::configured();
+        if configured.is_empty() { pip::ask_client() } else { configured }
     }
 
     fn add_file(&mut self, path: &Path, text: &str) {
@@ -94,11 +117,15 @@ impl Endpoints {
     }
 
     fn add(&mut self, uri: &str) {
-        let root = uri.trim_end_matches('/').to_owned();
-        let speaks_http = root.starts_with("http://") || root.starts_with("https://");
-        if speaks_http && !self.0.contains(&root) {
-            self.0.push(root);
-        }
+        add(&mut self.debian, uri);
+    }
+}
+
+fn add(roots: &mut Vec<String>, uri: &str) {
+    let root = uri.trim_end_matches('/').to_owned();
+    let speaks_http = root.starts_with("http://") || root.starts_with("https://");
+    if speaks_http && !roots.contains(&root) {
+        roots.push(root);
     }
 }
 
@@ -152,12 +179,12 @@ mod tests {
         let endpoints = Endpoints::of_apt(etc.path()).unwrap();
         let roots =
             ["http://one.example/debian", "http://three.example/d", "https://two.example/debian"];
-        assert_eq!(endpoints.roots(), roots);
+        assert_eq!(endpoints.debian(), roots);
     }
 
     #[test]
     fn a_machine_without_apt_has_no_endpoint() {
         let etc = tempfile::tempdir().unwrap();
-        assert!(Endpoints::of_apt(etc.path()).unwrap().roots().is_empty());
+        assert!(Endpoints::of_apt(etc.path()).unwrap().debian().is_empty());
     }
 }

@@ -48,11 +48,11 @@ fn serve(stream: &TcpStream) {
 }
 
 fn want(location: &str, content: &[u8]) -> Want {
-    Want::pinned(location, Digest::of(content), content.len() as u64)
+    Want::pinned(&format!("debian:{location}"), Digest::of(content), content.len() as u64)
 }
 
 fn unpinned(location: &str, limit: u64) -> Want {
-    Want { location: location.to_owned(), expected: None, limit }
+    Want { location: format!("debian:{location}"), expected: None, limit }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::stanza::{Stanza, field};
 use super::{IndexEntry, Published, Release, SourceFile, Suite};
 use crate::cas::Cas;
 use crate::error::RebuildError;
+use crate::fetch::Location;
 use crate::means::Means;
 use crate::reference::{DebianReference, is_name, is_version};
 
@@ -140,7 +141,7 @@ fn published(stanza: &Stanza, suite: &str) -> Result<Published, String> {
 
 /// `Checksums-Sha256`: lines of `DIGEST SIZE NAME`, the `.dsc` put first.
 fn source_files(stanza: &Stanza) -> Result<Vec<SourceFile>, String> {
-    let directory = safe_location(stanza.need("Directory")?)?;
+    let directory = stanza.need("Directory")?;
     let lines = stanza.need("Checksums-Sha256")?.lines().map(str::trim).filter(|l| !l.is_empty());
     let parse = |line: &str| -> Result<SourceFile, String> {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -154,7 +155,7 @@ fn source_files(stanza: &Stanza) -> Result<Vec<SourceFile>, String> {
             name: (*name).to_owned(),
             sha256: digest(sha256)?,
             size: number(size)?,
-            location: format!("{directory}/{name}"),
+            location: safe_location(&format!("{directory}/{name}"))?,
         })
     };
     let mut files = lines.map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -177,13 +178,12 @@ fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("no size in {text:?}"))
 }
 
-/// It becomes a part of a URL, and of a path where an archive is a directory.
-pub(crate) fn safe_location(text: &str) -> Result<String, String> {
-    let fine = |part: &str| !part.is_empty() && part != "." && part != "..";
-    if text.split('/').all(fine) && !text.chars().any(|c| c.is_control() || " ?#%\\".contains(c)) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("the path {text:?}"))
+/// The location of a path below an archive's root, without the name of a mirror, so that every
+/// rebuilder says the same.
+pub(crate) fn safe_location(path: &str) -> Result<String, String> {
+    let location = format!("debian:{path}");
+    location.parse::<Location>().map_err(|_| format!("the path {path:?}"))?;
+    Ok(location)
 }
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ mod tests {
         );
         let files = source_files(&Stanza::parse(&text).unwrap()).unwrap();
         let locations: Vec<_> = files.iter().map(|f| f.location.as_str()).collect();
-        assert_eq!(locations, ["pool/main/a/a/a_1.dsc", "pool/main/a/a/a_1.tar.xz"]);
+        assert_eq!(locations, ["debian:pool/main/a/a/a_1.dsc", "debian:pool/main/a/a/a_1.tar.xz"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use reattest_attestation::Authority;
 
 use super::index::malformed;
-use super::{IndexEntry, IndexError, SignedIndex, architecture, archive_uri};
+use super::{IndexEntry, IndexError, SignedIndex, architecture};
 use crate::error::RebuildError;
 use crate::fetch::Want;
 use crate::limits;
@@ -26,7 +26,7 @@ pub(crate) struct Suite {
 impl Suite {
     /// Fetches and checks the signed index of a suite, and has both package indexes in the store.
     pub(crate) fn find(name: &str, means: &mut Means<'_>) -> Result<Self, RebuildError> {
-        let suite = format!("dists/{name}");
+        let suite = format!("debian:dists/{name}");
         let signed = signed_index(&suite, name, means)?;
         means.tell(Progress::IndexVerified {
             suite: signed.codename().to_owned(),
@@ -43,7 +43,7 @@ impl Suite {
             packages,
             sources,
             authority: Authority {
-                uri: archive_uri(&format!("{suite}/InRelease")),
+                uri: format!("{suite}/InRelease"),
                 digest: signed.digest(),
                 signers: signed.signers().to_vec(),
             },

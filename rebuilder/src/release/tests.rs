@@ -64,11 +64,11 @@ impl Archive {
         let mut text = format!("Codename: trixie\nSuite: stable\nDate: today\n{extra}SHA256:\n");
         for (name, bytes) in names {
             writeln!(text, " {} {} {name}", Digest::of(&bytes), bytes.len()).unwrap();
-            files.insert(format!("dists/trixie/{name}"), bytes);
+            files.insert(format!("debian:dists/trixie/{name}"), bytes);
         }
         let directory = tempfile::tempdir().unwrap();
         let signed = sign(&text, &directory.path().join("keyring"));
-        files.insert("dists/trixie/InRelease".to_owned(), signed);
+        files.insert("debian:dists/trixie/InRelease".to_owned(), signed);
         Self { directory, files }
     }
 
@@ -96,11 +96,11 @@ impl Archive {
     }
 
     fn verify(&self, signed: &[u8]) -> Result<SignedIndex, IndexError> {
-        SignedIndex::verify("dists/trixie/InRelease", signed, &self.keyring(), "trixie", NOW)
+        SignedIndex::verify("debian:dists/trixie/InRelease", signed, &self.keyring(), "trixie", NOW)
     }
 
     fn signed(&self) -> Vec<u8> {
-        self.files.get("dists/trixie/InRelease").unwrap().clone()
+        self.files.get("debian:dists/trixie/InRelease").unwrap().clone()
     }
 }
 
@@ -196,7 +196,7 @@ fn an_index_with_another_digest_than_the_signed_one_is_refused() {
     let forged = xz(&binary("one", "1:2-3", "all").replace("pool/main/s", "pool/main/e"));
     archive
         .files
-        .insert(format!("dists/trixie/main/binary-{}/Packages.xz", architecture()), forged);
+        .insert(format!("debian:dists/trixie/main/binary-{}/Packages.xz", architecture()), forged);
     let error = archive.find("deb:one").unwrap_err();
     assert!(matches!(error, RebuildError::Cas(CasError::Damaged { .. })), "{error}");
 }

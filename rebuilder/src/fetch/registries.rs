@@ -1,0 +1,169 @@
+//! From a location to the addresses that are asked for it (step 2), one way for each scheme.
+
+use std::sync::mpsc::Sender;
+
+use reattest_attestation::Digest;
+
+use super::client::{Address, Arrived, Client};
+use super::location::Location;
+use super::refusal::Refused;
+use super::simple::{self, PageError};
+use super::{FetchProblem, Want, url};
+use crate::limits;
+
+/// What helps when no Debian archive has a file.
+const NO_DEBIAN: &str =
+    "add a mirror that holds it to apt's sources or to archive.debian in the configuration";
+/// The same for a Python index.
+const NO_PYTHON: &str =
+    "use another index: archive.python in the configuration, or pip's own index-url";
+/// The same for a URL.
+const NO_URL: &str = "the recipe's author must name a URL that still has it";
+
+impl Client {
+    /// Brings one file into the store, unless it is there.
+    pub(super) fn fetch_one(
+        &self,
+        want: &Want,
+        ticks: &Sender<u64>,
+    ) -> Result<Digest, FetchProblem> {
+        let location = want.location.parse().map_err(|why| bad(want, &why))?;
+        if let Some((digest, size)) = want.expected
+            && self.cas.open(&digest).is_ok()
+        {
+            // Nobody listens any more only when the batch is over.
+            let _ = ticks.send(size);
+            return Ok(digest);
+        }
+        match &location {
+            Location::Debian { path } => self.debian(path, want, ticks),
+            Location::PythonProject { project } => Ok(self.page(project, want, ticks)?.digest),
+            Location::PythonFile { project, file } => self.python_file(project, file, want, ticks),
+            Location::Url { url } => self.by_url(url, want, ticks),
+        }
+    }
+
+    fn debian(&self, path: &str, want: &Want, ticks: &Sender<u64>) -> Result<Digest, FetchProblem> {
+        let roots = self.endpoints.debian();
+        if roots.is_empty() {
+            return Err(FetchProblem::NoMirror {
+                what: "Debian archive".to_owned(),
+                looked:
+                    "archive.debian in the configuration, apt's sources.list and sources.list.d"
+                        .to_owned(),
+            });
+        }
+        let mut refused = Refused::default();
+        for root in roots {
+            let address =
+                Address { url: format!("{root}/{path}"), want, accept: None, dated: true };
+            match self.fetch_from(&address, ticks) {
+                Ok(arrived) => return Ok(arrived.digest),
+                Err(refusal) => refused.note(root, refusal)?,
+            }
+        }
+        Err(refused.problem(want, NO_DEBIAN))
+    }
+
+    /// The page of a project, from the first index that has the project.
+    fn page(
+        &self,
+        project: &str,
+        want: &Want,
+        ticks: &Sender<u64>,
+    ) -> Result<Arrived, FetchProblem> {
+        let roots = self.endpoints.python();
+        if roots.is_empty() {
+            return Err(FetchProblem::NoMirror {
+                what: "Python index".to_owned(),
+                looked: "archive.python in the configuration, PIP_INDEX_URL, pip's configuration, and what pip answers"
+                    .to_owned(),
+            });
+        }
+        let mut refused = Refused::default();
+        for root in &roots {
+            let url = format!("{root}/{project}/");
+            let address = Address { url, want, accept: Some(simple::ACCEPT), dated: false };
+            match self.fetch_from(&address, ticks) {
+                Ok(arrived) => return Ok(arrived),
+                Err(refusal) => refused.note(root, refusal)?,
+            }
+        }
+        Err(refused.problem(want, NO_PYTHON))
+    }
+
+    /// The page leads to the file; its digest must be the wanted one before a byte is asked for.
+    fn python_file(
+        &self,
+        project: &str,
+        file: &str,
+        want: &Want,
+        ticks: &Sender<u64>,
+    ) -> Result<Digest, FetchProblem> {
+        let Some((expected, _)) = want.expected else {
+            return Err(bad(
+                want,
+                &"found no digest for a file, needed one: only a project's page may be fetched without",
+            ));
+        };
+        let location = want.location.clone();
+        let page_want =
+            Want { location: location.clone(), expected: None, limit: limits::PROJECT_PAGE_BYTES };
+        // Its bytes are no part of the batch.
+        let (silence, _unheard) = std::sync::mpsc::channel();
+        let page = self.page(project, &page_want, &silence)?;
+        let bytes = self.cas.read(&page.digest, limits::PROJECT_PAGE_BYTES);
+        let bytes = bytes
+            .map_err(|e| FetchProblem::Store { location: location.clone(), why: e.to_string() })?;
+        let fix = NO_PYTHON.to_owned();
+        let entry = match simple::file(&bytes, file) {
+            Ok(entry) => entry,
+            Err(PageError::NoSuchFile) => {
+                return Err(FetchProblem::NotOnMirror { location, asked: page.landed, fix });
+            }
+            Err(PageError::Malformed(why)) => {
+                let why = format!("{} is no page of the simple API: {why}", page.landed);
+                return Err(FetchProblem::Unreachable { location, why });
+            }
+        };
+        if entry.sha256 != expected {
+            return Err(FetchProblem::WrongDigest { location, expected, found: entry.sha256 });
+        }
+        let Some(url) = url::of_file(&page.landed, &entry.url) else {
+            let why =
+                format!("{} names the file at {:?}; needed an https URL", page.landed, entry.url);
+            return Err(FetchProblem::Unreachable { location, why });
+        };
+        self.one_address(url, want, &fix, ticks)
+    }
+
+    fn by_url(&self, url: &str, want: &Want, ticks: &Sender<u64>) -> Result<Digest, FetchProblem> {
+        if want.expected.is_none() {
+            return Err(bad(
+                want,
+                &"found no digest for a URL, needed one: nothing else says that its bytes are right",
+            ));
+        }
+        self.one_address(url.to_owned(), want, NO_URL, ticks)
+    }
+
+    fn one_address(
+        &self,
+        url: String,
+        want: &Want,
+        fix: &str,
+        ticks: &Sender<u64>,
+    ) -> Result<Digest, FetchProblem> {
+        let address = Address { url, want, accept: None, dated: false };
+        let mut refused = Refused::default();
+        match self.fetch_from(&address, ticks) {
+            Ok(arrived) => return Ok(arrived.digest),
+            Err(refusal) => refused.note(&address.url, refusal)?,
+        }
+        Err(refused.problem(want, fix))
+    }
+}
+
+fn bad(want: &Want, why: &dyn std::fmt::Display) -> FetchProblem {
+    FetchProblem::BadLocation { location: want.location.clone(), why: why.to_string() }
+}
