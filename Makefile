@@ -1,6 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each sets up what is missing.
 .POSIX:
-.PHONY: demo test oracles deps build lint deny help fuzz fuzz-corpus bench
+.PHONY: demo test coverage oracles deps build lint deny help fuzz fuzz-corpus bench
 
 # Where an ordinary user's copy of bubblewrap goes when nobody may install it for the system.
 TOOLS := $(CURDIR)/target/tools
@@ -10,6 +10,7 @@ REATTEST := target/debug/reattest
 help:
 	@echo "make demo   a network on this machine rebuilds a real package and agrees"
 	@echo "make test   every test, the lints, and the licences"
+	@echo "make coverage  real packages, rebuilt one by one, as a table (PACKAGES=... for some)"
 	@echo "make oracles  the verifiers that other people wrote, on what we emit"
 	@echo "make fuzz   hostile bytes against every decoder, FUZZ_SECONDS=60 each"
 	@echo "make bench  how fast it is, side by side with others, in release builds"
@@ -25,6 +26,10 @@ test: lint build deny
 oracles: build
 	tests/oracles/install
 	REATTEST_ORACLES=required cargo test --locked -p reattest-tests --test reattest -- oracles emitted
+
+# Real packages and their outcomes; takes minutes, and fetches what is missing from the mirror.
+coverage: build
+	cargo run --locked --quiet -p reattest-tests --bin coverage -- $(PACKAGES)
 
 build: deps
 	cargo build --workspace --locked
