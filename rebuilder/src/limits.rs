@@ -46,3 +46,5 @@ pub const CLIENT_ANSWER_BYTES: u64 = 256 << 10;
 pub const CLIENT_ANSWER_WALL: Duration = Duration::from_secs(30);
 /// Redirects that one request follows: a mirror redirector needs one, some add one for https.
 pub const REDIRECTS: u32 = 5;
+/// One file beside a recipe: it is held in memory while it is packed.
+pub const RECIPE_FILE_BYTES: u64 = 256 << 20;

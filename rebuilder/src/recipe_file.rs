@@ -3,11 +3,15 @@
 //! Whoever publishes something that no registry rebuilds by rule says here how it is built. What is
 //! signed is the [`Recipe`] that follows from it, in which everything stands by digest.
 
+mod inputs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use reattest_attestation::{Digest, Purl};
 use serde::Deserialize;
+
+pub use inputs::InputError;
 
 use crate::limits;
 use crate::plan::{HOSTNAME, INPUT_PLACE, PATH};
