@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use crate::cas::{Cas, digest_of};
 use crate::clock::{self, Stopwatch};
 use crate::compare::{self, Digests};
+use crate::environment::Environment;
 use crate::error::RebuildError;
 use crate::limits;
 use crate::plan;
@@ -24,7 +25,7 @@ use crate::scratch::Scratch;
 pub(crate) struct Build<'a> {
     pub(crate) release: &'a Release,
     pub(crate) recipe: &'a Recipe,
-    pub(crate) root: &'a Path,
+    pub(crate) environment: &'a Environment,
     pub(crate) cas: &'a Cas,
     pub(crate) sandbox: &'a Sandbox,
     pub(crate) workshop: &'a Workshop,
@@ -90,8 +91,8 @@ impl Build<'_> {
         for file in self.release.sources() {
             self.cas.copy_to(&file.sha256, &inputs.join(&file.name))?;
         }
-        let bench =
-            Bench { build: self, place, inputs, log: scratch.path().join("build.log"), cancel };
+        let (root, log) = (scratch.path().join("root"), scratch.path().join("build.log"));
+        let bench = Bench { build: self, place, inputs, root, log, cancel };
         let (watch, started) = (Stopwatch::start(), clock::now());
         let ended = bench.steps(scratch.path())?;
         let finished = clock::now();
@@ -110,6 +111,8 @@ struct Bench<'a> {
     build: &'a Build<'a>,
     place: PathBuf,
     inputs: PathBuf,
+    /// Where the layers of the environment become this run's root.
+    root: PathBuf,
     log: PathBuf,
     cancel: &'a Cancel,
 }
@@ -134,7 +137,8 @@ impl Bench<'_> {
     }
 
     fn run(&self, step: &Step, log: &Path) -> Result<Ended, RebuildError> {
-        let Build { recipe, root, workshop, sandbox, .. } = self.build;
+        let Build { recipe, environment, workshop, sandbox, .. } = self.build;
+        let root = environment.root(self.root.clone());
         let spec = plan::spec(recipe, step, root, &self.place, &self.inputs, workshop.limits);
         Ok(sandbox.run(&spec, log, self.cancel)?)
     }

@@ -38,3 +38,5 @@ pub const PARALLEL_UNPACKS: usize = 8;
 pub const OUTPUTS: usize = 64;
 /// Near names shown for an unknown package.
 pub const SUGGESTIONS: usize = 3;
+/// Symbolic links on the way of one path: the kernel's own bound.
+pub const LINKS: u32 = 40;

@@ -7,7 +7,7 @@ use reattest_attestation::Digest;
 
 use crate::recipe::{FORMAT, Recipe, SourceInput, Step};
 use crate::release::Release;
-use crate::sandbox::{Access, Bind, Filter, Identity, Limits, Spec};
+use crate::sandbox::{Access, Bind, Filter, Identity, Limits, Root, Spec};
 
 /// The build's directory as Debian's build daemons name it; many builds leave it in their outputs.
 pub const BUILD_PLACE: &str = "/build/reproducible-path";
@@ -52,7 +52,7 @@ pub fn source_time_step(recipe: &Recipe) -> Step {
 pub fn spec(
     recipe: &Recipe,
     step: &Step,
-    root: &Path,
+    root: Root,
     scratch: &Path,
     inputs: &Path,
     limits: Limits,
@@ -63,7 +63,7 @@ pub fn spec(
         access,
     };
     Spec {
-        root: root.to_owned(),
+        root,
         root_access: Access::ReadOnly,
         binds: vec![
             bind(scratch, BUILD_PLACE, Access::Writable),

@@ -132,7 +132,7 @@ pub fn rebuild(
     })?;
     cas.put(document.bytes())?;
     progress(pinned(&release, &packages, &document, &lock));
-    let root = environment::environment(
+    let environment = environment::environment(
         (&packages, &lock),
         workshop,
         &cas,
@@ -144,7 +144,7 @@ pub fn rebuild(
     let build = Build {
         release: &release,
         recipe: &recipe,
-        root: &root,
+        environment: &environment,
         cas: &cas,
         sandbox: &sandbox,
         workshop,
