@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use crate::cas::{Cas, digest_of};
 use crate::clock::{self, Stopwatch};
 use crate::compare::{self, Digests};
+use crate::environment::Environment;
 use crate::error::RebuildError;
 use crate::limits;
 use crate::means::Means;
@@ -28,7 +29,7 @@ pub(crate) const VARIED_RUN: u8 = 3;
 /// A build of which everything is at hand.
 pub(crate) struct Build<'a> {
     pub(crate) pinned: &'a Pinned,
-    pub(crate) root: &'a Path,
+    pub(crate) environment: &'a Environment,
     pub(crate) sandbox: &'a Sandbox,
 }
 
@@ -82,10 +83,9 @@ impl Build<'_> {
         if !wheels.is_empty() {
             lay_out(wheels, &scratch.part("inputs/wheels").map_err(io)?, means.cas)?;
         }
-        let log = scratch.path().join("build.log");
-        let limits = means.workshop.limits;
-        let bench =
-            Bench { build: self, place, inputs, log, limits, varying, cancel: means.cancel };
+        let (root, log) = (scratch.path().join("root"), scratch.path().join("build.log"));
+        let (limits, cancel) = (means.workshop.limits, means.cancel);
+        let bench = Bench { build: self, place, inputs, root, log, limits, varying, cancel };
         let (watch, started) = (Stopwatch::start(), clock::now());
         let ended = bench.steps(scratch.path())?;
         let finished = clock::now();
@@ -112,6 +112,8 @@ struct Bench<'a> {
     build: &'a Build<'a>,
     place: PathBuf,
     inputs: PathBuf,
+    /// Where the layers of the environment become this run's root.
+    root: PathBuf,
     log: PathBuf,
     limits: Limits,
     varying: Option<&'a Varying>,
@@ -140,7 +142,8 @@ impl Bench<'_> {
     }
 
     fn run(&self, step: &Step, log: &Path) -> Result<Ended, RebuildError> {
-        let Build { pinned, root, sandbox } = self.build;
+        let Build { pinned, environment, sandbox } = self.build;
+        let root = environment.root(self.root.clone());
         let spec = plan::spec(&pinned.recipe, step, root, &self.place, &self.inputs, self.limits);
         let spec = match self.varying {
             Some(varying) => varying.vary(spec),

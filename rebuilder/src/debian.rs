@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use reattest_attestation::Digest;
 
+use crate::environment::Wish;
 use crate::plan::{HOSTNAME, INPUT_PLACE, PATH, step};
 use crate::recipe::{FORMAT, Recipe};
 use crate::release::DebianRelease;
@@ -37,6 +38,17 @@ pub(crate) fn recipe(release: &DebianRelease, lock: Digest, parallel: usize) -> 
         outputs: release.release.published().iter().map(|p| p.file_name.clone()).collect(),
         learned: BTreeMap::new(),
     }
+}
+
+/// What the environment of a build must have: for the class of the asked artifact.
+pub(crate) fn wish(release: &DebianRelease) -> Option<Wish> {
+    Some(Wish::BuildDependencies {
+        dsc: release.release.sources().first()?.clone(),
+        source: format!("{} {}", release.source_name, release.version),
+        is_indep: release.is_indep,
+        requires_root: release.requires_root,
+        profiles: PROFILES.to_owned(),
+    })
 }
 
 /// Only what Debian's build daemons set as well, and what has to be said to skip tests.

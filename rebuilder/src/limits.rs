@@ -48,3 +48,5 @@ pub const CLIENT_ANSWER_WALL: Duration = Duration::from_secs(30);
 pub const REDIRECTS: u32 = 5;
 /// One file beside a recipe: it is held in memory while it is packed.
 pub const RECIPE_FILE_BYTES: u64 = 256 << 20;
+/// Symbolic links on the way of one path: the kernel's own bound.
+pub const LINKS: u32 = 40;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use reattest_attestation::{Digest, Purl};
 
 use crate::debian;
-use crate::environment;
+use crate::environment::{self, Archive};
 use crate::error::RebuildError;
 use crate::fetch::Want;
 use crate::limits;
@@ -81,15 +81,11 @@ impl Pinned {
         let files: Vec<SourceInput> = found.release.sources().iter().map(Into::into).collect();
         // First of all inputs: a mirror that lacks the source is noticed before an environment is made.
         bring(&files, means)?;
-        let lock = environment::lock(
-            &found,
-            means.workshop,
-            means.cas,
-            sandbox,
-            means.fetch,
-            means.progress,
-            means.cancel,
-        )?;
+        let wish = debian::wish(&found).ok_or_else(|| RebuildError::Environment {
+            step: "resolve the packages".to_owned(),
+            why: "the release names no source file".to_owned(),
+        })?;
+        let lock = environment::lock(&Archive::of(&found.suite), &wish, sandbox, means)?;
         let recipe = debian::recipe(&found, lock.1.digest(), means.workshop.parallel);
         Self::new(found.release, found.suite, recipe, lock, means)
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::recipe::{Recipe, Step};
-use crate::sandbox::{Access, Bind, Filter, Identity, Limits, Spec};
+use crate::sandbox::{Access, Bind, Filter, Identity, Limits, Root, Spec};
 
 /// Where the source's files are visible, read-only; wheels in `wheels/` below it.
 pub const INPUT_PLACE: &str = "/build/inputs";
@@ -22,7 +22,7 @@ pub(crate) fn source_time_step(recipe: &Recipe) -> Step {
 pub fn spec(
     recipe: &Recipe,
     step: &Step,
-    root: &Path,
+    root: Root,
     scratch: &Path,
     inputs: &Path,
     limits: Limits,
@@ -33,7 +33,7 @@ pub fn spec(
         access,
     };
     Spec {
-        root: root.to_owned(),
+        root,
         root_access: Access::ReadOnly,
         binds: vec![
             bind(scratch, &recipe.place, Access::Writable),

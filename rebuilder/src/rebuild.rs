@@ -149,16 +149,9 @@ fn build(
 ) -> Result<Rebuilt, RebuildError> {
     bring(&pinned.recipe.files, means)?;
     bring(&pinned.recipe.wheels, means)?;
-    let root = environment::environment(
-        (&pinned.lock, &pinned.lock_document),
-        means.workshop,
-        means.cas,
-        sandbox,
-        means.fetch,
-        means.progress,
-        means.cancel,
-    )?;
-    let build = Build { pinned: &pinned, root: &root, sandbox };
+    let lock = (&pinned.lock, &pinned.lock_document);
+    let environment = environment::environment(lock, sandbox, means)?;
+    let build = Build { pinned: &pinned, environment: &environment, sandbox };
     let mut made = build.until_certain(means)?;
     let Explained { outcomes, varied } = build.explain(&mut made, means)?;
     let facts = facts::of(&pinned, &made, means.cas)?;

@@ -54,6 +54,12 @@ pub struct Lock {
     pub architecture: String,
     /// Sorted by name, architecture, version; no two equal.
     pub packages: Vec<Input>,
+    /// Names of those packages that are unpacked and configured first, as a layer that locks with
+    /// the same base share; sorted, no two equal. Left out where everything is one layer.
+    ///
+    /// Names, not the digest of another document: the lock alone says which layers there are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "some_names")]
+    pub base: Vec<String>,
 }
 
 /// One package of an environment.
@@ -150,7 +156,39 @@ impl Lock {
             suite: suite.to_owned(),
             architecture: architecture.to_owned(),
             packages,
+            base: Vec::new(),
         }
+    }
+
+    /// The same packages in two layers, when exactly those of `base` are among them and others, too.
+    #[must_use]
+    pub fn over(mut self, base: &Self) -> Self {
+        let mut names: Vec<String> = base.packages.iter().map(|input| input.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        let is_base = |input: &&Input| names.binary_search(&input.name).is_ok();
+        let same = self.packages.iter().filter(is_base).eq(&base.packages);
+        if same && self.packages.len() > base.packages.len() {
+            self.base = names;
+        }
+        self
+    }
+
+    /// The lock of the layer below, where there are two. It is its own document, so that every lock
+    /// with this base leads to the same layer.
+    pub fn lower(&self) -> Option<Self> {
+        let packages = self.packages.iter().filter(|input| self.is_lower(input)).cloned();
+        let lower = || Self::new(&self.suite, &self.architecture, packages.collect());
+        (!self.base.is_empty()).then(lower)
+    }
+
+    /// The packages of the topmost layer: all of them, where there is only one.
+    pub fn upper(&self) -> Vec<Input> {
+        self.packages.iter().filter(|input| !self.is_lower(input)).cloned().collect()
+    }
+
+    fn is_lower(&self, input: &Input) -> bool {
+        self.base.binary_search(&input.name).is_ok()
     }
 
     /// The canonical document.
@@ -159,15 +197,25 @@ impl Lock {
     }
 
     /// Reads a document back; refuses any spelling but the canonical one, and any order of packages
-    /// but [`Lock::new`]'s.
+    /// but [`Lock::new`]'s, and a base that names other packages or all of them.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
         let lock: Self = parse(bytes, "lock")?;
         known(lock.format)?;
         // Strictly rising: two locks of the same packages would otherwise differ in name alone.
-        if lock.packages.is_sorted_by(|one, next| one < next) {
-            return Ok(lock);
+        if !lock.packages.is_sorted_by(|one, next| one < next) {
+            return Err(DocumentError("found packages twice or out of order, needed each once, by name, architecture and version".to_owned()));
         }
-        Err(DocumentError("found packages twice or out of order, needed each once, by name, architecture and version".to_owned()))
+        if !lock.has_fitting_base() {
+            return Err(DocumentError("found a base that is out of order, names what is no package, or all of them; needed the sorted names of some packages".to_owned()));
+        }
+        Ok(lock)
+    }
+
+    fn has_fitting_base(&self) -> bool {
+        let named = |name: &String| self.packages.binary_search_by(|i| i.name.cmp(name)).is_ok();
+        let is_some = self.base.is_empty() || self.packages.iter().any(|i| !self.is_lower(i));
+        // Sorted first: whether a package is of the base is looked up by halving.
+        self.base.is_sorted_by(|one, next| one < next) && is_some && self.base.iter().all(named)
     }
 }
 
@@ -183,6 +231,13 @@ impl Recipe {
         known(recipe.format)?;
         Ok(recipe)
     }
+}
+
+/// An empty list has one spelling: none.
+fn some_names<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    let empty = || serde::de::Error::custom("an empty base, needed none at all");
+    (!names.is_empty()).then_some(names).ok_or_else(empty)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, DocumentError> {
@@ -226,6 +281,37 @@ mod tests {
         let text = String::from_utf8(text.bytes().to_vec()).unwrap();
         assert!(Lock::parse(format!("{text} ").as_bytes()).is_err());
         assert!(Lock::parse(text.replace("\"suite\"", "\"zuite\"").as_bytes()).is_err());
+    }
+
+    fn lock(names: &[&str]) -> Lock {
+        Lock::new("trixie", "amd64", names.iter().map(|name| input(name)).collect())
+    }
+
+    #[test]
+    fn a_base_is_named_only_where_exactly_its_packages_are_there_and_more() {
+        let base = lock(&["a", "b"]);
+        let two = lock(&["a", "b", "c"]).over(&base);
+        assert_eq!((two.lower(), two.upper()), (Some(base.clone()), vec![input("c")]));
+        assert_eq!(Lock::parse(two.document().unwrap().bytes()).unwrap(), two);
+        let mut newer = lock(&["a", "b", "c"]);
+        newer.packages[1].version = "2".to_owned();
+        for single in [newer, lock(&["a", "c"]), base.clone()] {
+            let over = single.clone().over(&base);
+            assert_eq!((over.lower(), over.upper()), (None, single.packages));
+        }
+    }
+
+    #[test]
+    fn a_base_that_fits_no_package_is_refused() {
+        let text = lock(&["a", "b", "c"]).over(&lock(&["a", "b"])).document().unwrap();
+        let text = String::from_utf8(text.bytes().to_vec()).unwrap();
+        assert!(Lock::parse(text.as_bytes()).is_ok(), "{text}");
+        for base in
+            [r#"["b","a"]"#, r#"["a","a"]"#, r#"["a","z"]"#, r#"["a","b","c"]"#, "[]", "null"]
+        {
+            let other = text.replace(r#"["a","b"]"#, base);
+            assert!(Lock::parse(other.as_bytes()).is_err(), "{base}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where untrusted commands run (step 3): a pure [`Spec`], a [`probe`](fn@probe), and one file that runs it.
 
 mod spec;
+mod overlay;
 mod seccomp;
 mod probe;
 mod run;
@@ -8,6 +9,7 @@ mod run;
 use std::io;
 use std::path::PathBuf;
 
+pub use overlay::{Overlay, Root};
 pub use probe::{Sandbox, probe};
 pub use run::Ended;
 pub use seccomp::Filter;
@@ -30,6 +32,16 @@ pub enum SandboxError {
     )]
     NoNamespaces {
         /// What bubblewrap said.
+        why: String,
+    },
+    /// The kernel, its settings or the file system refuse overlays in user namespaces.
+    #[error(
+        "cannot lay directories over each other in {}: {why}; needed Linux 5.11 or newer, unprivileged user namespaces, and a file system that takes overlays (ext4, xfs, btrfs, tmpfs): move the cache with XDG_CACHE_HOME", .place.display()
+    )]
+    NoOverlay {
+        /// Where it was tried.
+        place: PathBuf,
+        /// What was said.
         why: String,
     },
     /// The sandbox stands but does not hold what the spec asks.

@@ -76,6 +76,13 @@ pub fn remove(path: &Path) {
     }
 }
 
+/// The same where it is not known whether there is one.
+pub(crate) fn remove_if_there(path: &Path) {
+    if path.symlink_metadata().is_ok() {
+        remove(path);
+    }
+}
+
 /// Lets the owner list and empty every directory; symbolic links are not followed.
 fn open_up(path: &Path) {
     let mut left = vec![path.to_owned()];

@@ -113,13 +113,13 @@ fn one_job(spec: &mut Spec) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::sandbox::{Filter, Limits};
+    use crate::sandbox::{Filter, Limits, Root};
     use std::collections::BTreeMap;
 
     fn spec() -> Spec {
         let options = ("DEB_BUILD_OPTIONS".to_owned(), "nocheck parallel=4".to_owned());
         Spec {
-            root: PathBuf::from("/env"),
+            root: Root::Directory(PathBuf::from("/env")),
             root_access: Access::ReadOnly,
             binds: Vec::new(),
             identity: Identity::Builder,

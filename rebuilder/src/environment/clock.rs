@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::closure::input;
-use super::configure::{Packages, fetch_packages, unpack_all};
+use super::packages::{self, Packages};
 use crate::error::RebuildError;
 use crate::means::Means;
 use crate::recipe::Input;
@@ -31,11 +31,12 @@ pub(crate) fn clock(
     })?;
     let Some(package) = found else { return Ok(None) };
     let inputs = [package];
-    fetch_packages(&inputs, means.cas, means.fetch, means.progress)?;
+    packages::fetch(&inputs, means.cas, means.fetch, means.progress)?;
     let directory = place.join("clock");
     let io = |e| RebuildError::io("cannot unpack below", place, e);
     fs::create_dir(&directory).map_err(io)?;
-    unpack_all(&directory, Packages { cas: means.cas, inputs: &inputs }, means.cancel)?;
+    let given = Packages { cas: means.cas, inputs: &inputs };
+    packages::unpack_all(&directory, None, given, means.cancel)?;
     let library = library(&directory.join("usr/lib")).map_err(io)?;
     let inside = library.as_deref().and_then(|path| path.strip_prefix(&directory).ok());
     let inside = inside.map(Path::to_owned);

@@ -10,28 +10,66 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::deb::Control;
+use super::unpack::Root;
 use crate::recipe::Input;
 use crate::release::Stanza;
 
-/// One natively unpacked package.
+/// Where dpkg keeps it.
+const ADMIN: &str = "var/lib/dpkg";
+
+/// One package that was read, and unpacked where that can be done natively.
 pub(super) struct Unpacked {
     /// What the lock says of it.
     pub(super) input: Input,
     /// Its control part.
     pub(super) control: Control,
-    /// Its paths, each with a leading slash.
+    /// When it was built, in seconds since 1970.
+    pub(super) built: u64,
+    /// Whether dpkg has to unpack it, again or at all.
+    pub(super) by_dpkg: bool,
+    /// Its paths, each with a leading slash; none where it was not unpacked here.
     pub(super) list: Vec<String>,
+    /// The modes of its directories.
+    pub(super) directories: Vec<(String, u32)>,
+}
+
+/// Whether only dpkg itself can unpack a package rightly: a script that must run before its files come
+/// (it may divert another's), or an interest that later packages must find.
+pub(super) fn needs_dpkg(control: &Control) -> bool {
+    control.contains_key("preinst") || !interests(control).is_empty()
+}
+
+/// The triggers that a package waits for; deb-triggers(5).
+fn interests(control: &Control) -> Vec<String> {
+    let (text, _) = control.get("triggers").cloned().unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let interest = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|word| word.starts_with("interest"))?;
+        words.next().map(str::to_owned)
+    };
+    text.lines().filter_map(interest).collect()
+}
+
+/// The file triggers that natively unpacked packages set off; dpkg knows of these only what it
+/// unpacked itself. `known` is the list of the layer below, lines `PATH PACKAGE`.
+pub(super) fn file_triggers(known: &str, packages: &[Unpacked]) -> BTreeSet<String> {
+    let known = known.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned);
+    let new = packages.iter().flat_map(|package| interests(&package.control));
+    let paths: BTreeSet<&str> = packages
+        .iter()
+        .filter(|package| !package.by_dpkg)
+        .flat_map(|package| package.list.iter().map(String::as_str))
+        .collect();
+    let is_hit = |trigger: &String| {
+        let below = format!("{trigger}/");
+        let next = paths.range(below.as_str()..).next();
+        paths.contains(trigger.as_str()) || next.is_some_and(|path| path.starts_with(&below))
+    };
+    known.chain(new).filter(|trigger| trigger.starts_with('/')).filter(is_hit).collect()
 }
 
 impl Unpacked {
-    /// Whether only dpkg itself can unpack it rightly: a script that must run before its files come
-    /// (it may divert another's), or an interest that later packages must find.
-    pub(super) fn needs_dpkg(&self) -> bool {
-        let triggers = self.control.get("triggers").map(|(text, _)| String::from_utf8_lossy(text));
-        let interested = |text: &str| text.lines().any(|line| line.trim().starts_with("interest"));
-        self.control.contains_key("preinst") || triggers.is_some_and(|text| interested(&text))
-    }
-
     fn conffiles(&self) -> Vec<String> {
         let (text, _) = self.control.get("conffiles").cloned().unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
@@ -81,15 +119,21 @@ pub(super) fn overlapping(
     overlapping
 }
 
-/// Writes the database of these packages, and none else, below a root.
+/// Writes the database of these packages below a root, after what the layer below has.
 ///
-/// The root was made by us and nothing has run in it yet, but packages placed links in it: the
-/// directories here are made first, before any package is unpacked.
-pub(super) fn write(admin: &Path, packages: &[&Unpacked]) -> io::Result<()> {
+/// Packages placed links in the root: the directories here were made first, before any package was
+/// unpacked, so none of them can be one.
+pub(super) fn write(root: &Root, packages: &[&Unpacked]) -> io::Result<()> {
+    let admin = root.path().join(ADMIN);
     let info = admin.join("info");
-    write_new(&info.join("format"), b"1\n", 0o644)?;
-    write_new(&admin.join("available"), b"", 0o644)?;
-    let mut status = String::new();
+    let mut status = match root.lower() {
+        Some(lower) => lower.read(&format!("{ADMIN}/status"))?,
+        None => {
+            write_new(&info.join("format"), b"1\n", 0o644)?;
+            write_new(&admin.join("available"), b"", 0o644)?;
+            String::new()
+        }
+    };
     for package in packages {
         status.push_str(&package.status().map_err(io::Error::other)?);
         status.push('\n');
@@ -119,13 +163,31 @@ fn write_info(info: &Path, package: &Unpacked) -> io::Result<()> {
     Ok(())
 }
 
-/// The directories of the database, made in an empty root.
-pub(super) fn prepare(root: &Path) -> io::Result<std::path::PathBuf> {
-    let admin = root.join("var/lib/dpkg");
+/// The directories of the database, made before any package is unpacked, or as the layer below has
+/// them: where that has links instead, it is refused.
+pub(super) fn prepare(root: &Root) -> io::Result<()> {
     for part in ["info", "updates", "triggers", "alternatives", "parts"] {
-        fs::create_dir_all(admin.join(part))?;
+        let path = format!("{ADMIN}/{part}");
+        match root.lower() {
+            None => make(root.path(), &path)?,
+            Some(_) if root.directory(&path)?.is_at(&path) => (),
+            Some(_) => {
+                return Err(io::Error::other(format!("{path} is a link in the layer below")));
+            }
+        }
     }
-    Ok(admin)
+    Ok(())
+}
+
+/// Whatever our umask is, since a layer's modes are part of its digest.
+fn make(root: &Path, path: &str) -> io::Result<()> {
+    let mut directory = root.to_owned();
+    for part in path.split('/') {
+        directory.push(part);
+        fs::create_dir_all(&directory)?;
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -150,16 +212,20 @@ mod tests {
             location: String::new(),
         };
         let list = list.iter().map(|path| (*path).to_owned()).collect();
-        Unpacked { input, control: all.iter().map(entry).collect(), list }
+        let control: Control = all.iter().map(entry).collect();
+        let by_dpkg = needs_dpkg(&control);
+        Unpacked { input, control, built: 0, by_dpkg, list, directories: Vec::new() }
     }
 
     #[test]
     fn the_database_says_unpacked_with_conffiles_pending() {
         let root = tempfile::tempdir().unwrap();
-        let admin = prepare(root.path()).unwrap();
+        let admin = root.path().join(ADMIN);
+        let root = Root::open(root.path()).unwrap();
+        prepare(&root).unwrap();
         let a =
             package("a", &[("conffiles", "/etc/a\nremove-on-upgrade /etc/old\n")], &["/.", "/etc"]);
-        write(&admin, &[&a]).unwrap();
+        write(&root, &[&a]).unwrap();
         let status = fs::read_to_string(admin.join("status")).unwrap();
         assert!(
             status.contains("Status: install ok unpacked\nConffiles:\n /etc/a newconffile\n\n")
@@ -170,13 +236,48 @@ mod tests {
 
     #[test]
     fn dpkg_unpacks_what_only_it_can() {
-        assert!(package("a", &[("preinst", "")], &[]).needs_dpkg());
-        assert!(
-            package("a", &[("triggers", "# x\ninterest-noawait /usr/share\n")], &[]).needs_dpkg()
-        );
-        assert!(!package("a", &[("triggers", "activate-noawait ldconfig\n")], &[]).needs_dpkg());
+        assert!(package("a", &[("preinst", "")], &[]).by_dpkg);
+        assert!(package("a", &[("triggers", "# x\ninterest-noawait /usr/share\n")], &[]).by_dpkg);
+        assert!(!package("a", &[("triggers", "activate-noawait ldconfig\n")], &[]).by_dpkg);
         let both = [package("a", &[], &["/usr", "/usr/x"]), package("b", &[], &["/usr", "/usr/x"])];
         assert_eq!(overlapping(&both, |path| path == "/usr").len(), 2);
         assert!(overlapping(&both, |_| true).is_empty());
+    }
+
+    #[test]
+    fn the_database_of_an_upper_layer_goes_on_where_the_lower_one_ends() {
+        let (layer, upper) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let lower = Root::open(layer.path()).unwrap();
+        prepare(&lower).unwrap();
+        write(&lower, &[&package("a", &[], &["/."])]).unwrap();
+        let root = Root::over(upper.path(), layer.path()).unwrap();
+        prepare(&root).unwrap();
+        write(&root, &[&package("b", &[], &["/."])]).unwrap();
+        let status = fs::read_to_string(upper.path().join(ADMIN).join("status")).unwrap();
+        let names: Vec<&str> = status.lines().filter(|line| line.starts_with("Package")).collect();
+        assert_eq!(names, ["Package: a", "Package: b"]);
+        assert!(!upper.path().join(ADMIN).join("info/format").exists(), "the lower one has it");
+    }
+
+    #[test]
+    fn a_database_behind_a_link_is_refused() {
+        let (layer, upper) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(layer.path().join(ADMIN)).unwrap();
+        fs::create_dir_all(layer.path().join("opt/info")).unwrap();
+        std::os::unix::fs::symlink("/opt/info", layer.path().join(ADMIN).join("info")).unwrap();
+        let root = Root::over(upper.path(), layer.path()).unwrap();
+        assert!(prepare(&root).unwrap_err().to_string().contains("is a link"));
+    }
+
+    #[test]
+    fn a_file_trigger_is_set_off_by_what_was_unpacked_natively() {
+        let waits =
+            package("w", &[("triggers", "interest-noawait /usr/share/new\ninterest x\n")], &[]);
+        let files =
+            package("f", &[], &["/usr", "/usr/share/man", "/usr/share/man/x", "/usr/share/new"]);
+        let by_dpkg = package("d", &[("preinst", "")], &["/opt/man/x"]);
+        let known = "/usr/share/man man-db/noawait\n/opt/man man-db/noawait\n/usr/share/ma x\n";
+        let hit = file_triggers(known, &[waits, files, by_dpkg]);
+        assert_eq!(hit.into_iter().collect::<Vec<_>>(), ["/usr/share/man", "/usr/share/new"]);
     }
 }

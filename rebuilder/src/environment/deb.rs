@@ -31,11 +31,22 @@ pub enum DebError {
 /// The control part: file names and contents, e.g. `control`, `conffiles`, `postinst`.
 pub(super) type Control = BTreeMap<String, (Vec<u8>, u32)>;
 
+/// A package that was read once.
+pub(super) struct Package<T> {
+    /// Its control part.
+    pub(super) control: Control,
+    /// The newest time in its control part, in seconds since 1970: when the package was built, as
+    /// its builder wants it known.
+    pub(super) built: u64,
+    /// What became of its data part.
+    pub(super) data: T,
+}
+
 /// Reads a package once: its control part is returned, its data part goes to `unpack`.
 pub(super) fn read<T>(
     package: impl Read,
-    unpack: impl FnOnce(&mut dyn Read) -> Result<T, DebError>,
-) -> Result<(Control, T), DebError> {
+    unpack: impl FnOnce(&Control, &mut dyn Read) -> Result<T, DebError>,
+) -> Result<Package<T>, DebError> {
     let mut members = ar::Archive::new(package);
     let mut control = None;
     let mut unpack = Some(unpack);
@@ -45,12 +56,13 @@ pub(super) fn read<T>(
         if let Some(form) = name.strip_prefix("control.tar") {
             control = Some(read_control(&mut *decoder(form, &mut member, limits::CONTROL_BYTES)?)?);
         } else if let Some(form) = name.strip_prefix("data.tar") {
-            let control = control
+            let (control, built) = control
                 .ok_or_else(|| DebError::Form("no control part before the data".to_owned()))?;
             let unpack =
                 unpack.take().ok_or_else(|| DebError::Form("two data parts".to_owned()))?;
-            let made = unpack(&mut *decoder(form, &mut member, limits::PACKAGE_UNPACKED_BYTES)?)?;
-            return Ok((control, made));
+            let mut packed = decoder(form, &mut member, limits::PACKAGE_UNPACKED_BYTES)?;
+            let data = unpack(&control, &mut *packed)?;
+            return Ok(Package { control, built, data });
         }
     }
     Err(DebError::Form("no data part".to_owned()))
@@ -75,11 +87,12 @@ fn decoder<'a>(
     Ok(Box::new(unpacked.take(limit)))
 }
 
-fn read_control(unpacked: &mut dyn Read) -> Result<Control, DebError> {
-    let mut control = Control::new();
+fn read_control(unpacked: &mut dyn Read) -> Result<(Control, u64), DebError> {
+    let (mut control, mut built) = (Control::new(), 0);
     for entry in tar::Archive::new(unpacked).entries()? {
         let mut entry = entry?;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        built = built.max(entry.header().mtime()?);
         let name = path.strip_prefix("./").unwrap_or(&path).to_owned();
         if entry.header().entry_type().is_dir() {
             continue;
@@ -92,5 +105,5 @@ fn read_control(unpacked: &mut dyn Read) -> Result<Control, DebError> {
         entry.read_to_end(&mut content)?;
         control.insert(name, (content, entry.header().mode()? & 0o777));
     }
-    Ok(control)
+    Ok((control, built))
 }

@@ -34,7 +34,7 @@ pub(super) fn frozen(
     let io = |e| RebuildError::io("cannot make the directory", store, e);
     fs::create_dir_all(store).map_err(io)?;
     let lock = File::create(store.join(format!("{digest}.lock"))).map_err(io)?;
-    wait_for(&lock, cancel).map_err(io)?;
+    wait_for(&lock, FlockOperation::NonBlockingLockExclusive, cancel).map_err(io)?;
     if cancel.is_cancelled() {
         return Err(RebuildError::Cancelled);
     }
@@ -42,9 +42,7 @@ pub(super) fn frozen(
         return Ok((path, true));
     }
     let unfinished = store.join(format!("{digest}.tmp"));
-    if unfinished.exists() {
-        scratch::remove(&unfinished);
-    }
+    scratch::remove_if_there(&unfinished);
     fs::create_dir(&unfinished).map_err(io)?;
     let result = make(&unfinished).and_then(|()| fs::rename(&unfinished, &path).map_err(io));
     if result.is_err() {
@@ -54,9 +52,9 @@ pub(super) fn frozen(
 }
 
 /// Asks again and again, since a blocking lock could not be cancelled.
-fn wait_for(lock: &File, cancel: &Cancel) -> io::Result<()> {
+pub(super) fn wait_for(lock: &File, how: FlockOperation, cancel: &Cancel) -> io::Result<()> {
     loop {
-        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+        match flock(lock, how) {
             Err(Errno::WOULDBLOCK) if !cancel.is_cancelled() => thread::sleep(WAIT),
             Err(Errno::WOULDBLOCK) => return Ok(()),
             locked => return Ok(locked?),

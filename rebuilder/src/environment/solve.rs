@@ -1,5 +1,5 @@
-//! Build dependencies, resolved by apt itself (step 3): in the sandbox, without network, against the
-//! pinned index, with nothing installed. What apt would install is the lock.
+//! Packages resolved by apt itself (step 3): in the sandbox, without network, against the pinned index,
+//! with nothing installed. What apt would install is the lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,79 +8,231 @@ use std::path::Path;
 use reattest_attestation::Digest;
 
 use super::closure::{Closure, input};
-use super::configure::{self, Packages};
 use super::freeze::frozen;
+use super::packages::{self, Packages};
+use super::wish::{Archive, MARK, PLACE, Wish};
 use crate::cas::Cas;
 use crate::error::RebuildError;
 use crate::fetch::Fetch;
+use crate::means::Means;
 use crate::plan;
 use crate::progress::{Cancel, Progress};
 use crate::rebuild::Workshop;
 use crate::recipe::{Document, Input, Lock};
-use crate::release::{DebianRelease, Index, Stanza, architecture, field};
-use crate::sandbox::{Access, Bind, Ended, Filter, Identity, Limits, Sandbox, Spec};
+use crate::release::{Index, Stanza, field};
+use crate::sandbox::{Access, Bind, Ended, Filter, Identity, Limits, Root, Sandbox, Spec};
 use crate::scratch::Scratch;
 
-/// Where apt works inside the sandbox.
-const PLACE: &str = "/tmp/solve";
+/// Name, version and architecture; exact wishes leave the last one open.
+type Key = (String, String, Option<String>);
 
-/// The lock of a release: from an earlier run of the same index, source and options, or from apt.
+/// What came of a wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolved {
+    /// Every package is there.
+    Lock(Box<Lock>, Document),
+    /// An exact wish that the index cannot fulfil. With the missing packages from elsewhere,
+    /// `Lock::new` and [`Lock::over`] make the lock.
+    Missing {
+        /// The packages that are there.
+        found: Vec<Input>,
+        /// Those that are not.
+        missing: Vec<Missing>,
+        /// The layer that the lock may stand over.
+        base: Option<Box<Lock>>,
+    },
+}
+
+/// A package of an exact version that the index does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Its name.
+    pub name: String,
+    /// The version that is wanted.
+    pub version: String,
+    /// The version that the index has, if any.
+    pub has: Option<String>,
+    /// The packages of the wish that depend on it, sorted.
+    pub wanted_by: Vec<String>,
+}
+
+/// Everything that asking apt needs.
+struct Solver<'a> {
+    archive: &'a Archive,
+    wish: &'a Wish,
+    workshop: &'a Workshop,
+    cas: &'a Cas,
+    sandbox: &'a Sandbox,
+    cancel: &'a Cancel,
+}
+
+/// The lock of a wish that names no exact versions.
 pub(crate) fn lock(
-    release: &DebianRelease,
-    workshop: &Workshop,
-    cas: &Cas,
+    archive: &Archive,
+    wish: &Wish,
     sandbox: &Sandbox,
-    fetch: &mut dyn Fetch,
-    progress: &mut dyn FnMut(Progress),
-    cancel: &Cancel,
+    means: &mut Means<'_>,
 ) -> Result<(Lock, Document), RebuildError> {
-    let memory = workshop.cache.join("locks").join(question(release).to_string());
-    if let Some(known) = recall(&memory, cas) {
-        return Ok(known);
+    match resolve(archive, wish, sandbox, means)? {
+        Resolved::Lock(lock, document) => Ok((*lock, document)),
+        Resolved::Missing { .. } => Err(failure("packages are missing".to_owned())),
+    }
+}
+
+/// The lock of a wish: from an earlier run of the same question, or from apt. It is in the store then.
+pub(crate) fn resolve(
+    archive: &Archive,
+    wish: &Wish,
+    sandbox: &Sandbox,
+    means: &mut Means<'_>,
+) -> Result<Resolved, RebuildError> {
+    wish.check()?;
+    let Means { workshop, cas, cancel, fetch, progress, .. } = means;
+    let memory = workshop.cache.join("locks").join(wish.question(archive).to_string());
+    if let Some((lock, document)) = recall(&memory, cas) {
+        return Ok(Resolved::Lock(Box::new(lock), document));
     }
     progress(Progress::Solving);
-    let closure = Closure::read(cas, release.suite.packages())?;
-    let tool = Lock::new(release.suite.codename(), architecture(), closure.tool.clone());
-    let tool_digest = document(&tool)?.digest();
-    configure::fetch_packages(&tool.packages, cas, fetch, progress)?;
-    let store = workshop.cache.join("tools");
-    let (root, _) = frozen(&store, &tool_digest, cancel, |root| {
-        configure::unpack_all(root, Packages { cas, inputs: &tool.packages }, cancel).map(drop)
-    })?;
-    let scratch = Scratch::fresh(&workshop.scratch)
-        .map_err(|e| RebuildError::io("cannot make a directory below", &workshop.scratch, e))?;
-    let said = ask_apt(release, &closure, &root, &scratch, cas, sandbox, cancel)?;
-    let wanted = installed(&said);
-    let lock = Lock::new(release.suite.codename(), architecture(), inputs(&wanted, cas, release)?);
-    let pinned = document(&lock)?;
-    cas.put(pinned.bytes())?;
-    remember(&memory, &pinned);
-    Ok((lock, pinned))
+    let solver = Solver { archive, wish, workshop, cas, sandbox, cancel };
+    let resolved = solver.resolve(*fetch, *progress)?;
+    if let Resolved::Lock(_, document) = &resolved {
+        cas.put(document.bytes())?;
+        remember(&memory, document);
+    }
+    Ok(resolved)
 }
 
-fn document(lock: &Lock) -> Result<Document, RebuildError> {
-    lock.document().map_err(|e| environment_error("write the lock", e.to_string()))
+impl Solver<'_> {
+    fn resolve(
+        &self,
+        fetch: &mut dyn Fetch,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Resolved, RebuildError> {
+        let closure = Closure::read(self.cas, &self.archive.packages)?;
+        let tool = self.lock(closure.tool.clone());
+        packages::fetch(&tool.packages, self.cas, fetch, progress)?;
+        let store = self.workshop.cache.join("tools");
+        let (root, _) = frozen(&store, &document(&tool)?.digest(), self.cancel, |root| {
+            let packages = Packages { cas: self.cas, inputs: &tool.packages };
+            packages::unpack_all(root, None, packages, self.cancel).map(drop)
+        })?;
+        let said = self.ask_apt(&closure.essential, root)?;
+        let mut answers = said.split(MARK);
+        let wanted: BTreeSet<Key> = match self.wish {
+            Wish::Exact(pins) => pins.iter().map(|(n, v)| (n.clone(), v.clone(), None)).collect(),
+            _ => installed(answers.next().unwrap_or_default()),
+        };
+        if let Wish::Exact(_) = self.wish {
+            answers.next();
+        }
+        let bases: Vec<BTreeSet<Key>> = answers.map(installed).collect();
+        self.answer(&wanted, &bases)
+    }
+
+    /// The index's stanzas of what is wanted; apt cannot want what is not there.
+    fn answer(
+        &self,
+        wanted: &BTreeSet<Key>,
+        bases: &[BTreeSet<Key>],
+    ) -> Result<Resolved, RebuildError> {
+        let known =
+            Known::read(self.cas, self.archive, wanted.iter().chain(bases.iter().flatten()))?;
+        let base = |base: &BTreeSet<Key>| {
+            let base = self.lock(known.inputs(base).ok()?);
+            let lock = self.lock(known.inputs(wanted).ok()?).over(&base);
+            (!lock.base.is_empty()).then_some(lock)
+        };
+        let lock = match known.inputs(wanted) {
+            Ok(inputs) if inputs.is_empty() => return Err(failure("apt chose nothing".to_owned())),
+            Ok(inputs) => bases.iter().find_map(base).unwrap_or_else(|| self.lock(inputs)),
+            Err(missing) => return self.missing(&known, wanted, missing, bases),
+        };
+        let document = document(&lock)?;
+        Ok(Resolved::Lock(Box::new(lock), document))
+    }
+
+    fn missing(
+        &self,
+        known: &Known,
+        wanted: &BTreeSet<Key>,
+        missing: Vec<Missing>,
+        bases: &[BTreeSet<Key>],
+    ) -> Result<Resolved, RebuildError> {
+        if let (false, Some(one)) = (matches!(self.wish, Wish::Exact(_)), missing.first()) {
+            let Missing { name, version, .. } = one;
+            return Err(failure(format!(
+                "apt chose {name} {version}, which the pinned index lacks"
+            )));
+        }
+        let found = wanted.iter().filter_map(|key| known.input(key)).cloned().collect();
+        let base = bases.iter().find_map(|base| known.inputs(base).ok());
+        let base = base.map(|inputs| Box::new(self.lock(inputs)));
+        Ok(Resolved::Missing { found, missing, base })
+    }
+
+    fn lock(&self, inputs: Vec<Input>) -> Lock {
+        Lock::new(&self.archive.suite, &self.archive.architecture, inputs)
+    }
+
+    fn ask_apt(
+        &self,
+        essential: &[String],
+        root: std::path::PathBuf,
+    ) -> Result<String, RebuildError> {
+        let scratch = &self.workshop.scratch;
+        let scratch = Scratch::fresh(scratch)
+            .map_err(|e| RebuildError::io("cannot make a directory below", scratch, e))?;
+        let place = scratch.path().join("solve");
+        self.prepare(&place, essential)?;
+        let log = scratch.path().join("solve.log");
+        let spec = apt(root, &place, self.wish.script(essential));
+        let ended = self.sandbox.run(&spec, &log, self.cancel)?;
+        let said = fs::read(&log);
+        let said = said.map_err(|e| RebuildError::io("cannot read apt's answer", &log, e))?;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        match ended {
+            Ended::Success => Ok(said),
+            Ended::Failure(_) => {
+                let (package, apt) = (self.wish.name(), reason(&said));
+                Err(RebuildError::Unsatisfiable { package, apt })
+            }
+        }
+    }
+
+    /// The directory in which apt works; the index is in it, and nothing is installed.
+    fn prepare(&self, place: &Path, essential: &[String]) -> Result<(), RebuildError> {
+        let io = |e| RebuildError::io("cannot prepare apt's directory", place, e);
+        for part in [
+            "repository",
+            "etc/apt.conf.d",
+            "etc/preferences.d",
+            "state/lists/partial",
+            "cache/archives/partial",
+        ] {
+            fs::create_dir_all(place.join(part)).map_err(io)?;
+        }
+        self.cas.copy_to(&self.archive.packages.sha256, &place.join("repository/Packages.xz"))?;
+        if let Wish::BuildDependencies { dsc, .. } = self.wish {
+            self.cas.copy_to(&dsc.sha256, &place.join("source.dsc"))?;
+        }
+        fs::write(place.join("status"), "").map_err(io)?;
+        let configuration = self.wish.configuration(self.archive, essential);
+        fs::write(place.join("apt.conf"), configuration).map_err(io)?;
+        let source = format!("deb [trusted=yes] file:{PLACE}/repository ./\n");
+        fs::write(place.join("etc/sources.list"), source).map_err(io)
+    }
 }
 
-fn environment_error(step: &str, why: String) -> RebuildError {
-    RebuildError::Environment { step: step.to_owned(), why }
+/// The canonical document of a lock that was made here.
+pub(super) fn document(lock: &Lock) -> Result<Document, RebuildError> {
+    lock.document().map_err(|e| RebuildError::Environment {
+        step: "write the lock".to_owned(),
+        why: e.to_string(),
+    })
 }
 
-/// Everything that apt's answer depends on, by digest; the version of the question is its first word.
-fn question(release: &DebianRelease) -> Digest {
-    let dsc =
-        release.release.sources().first().map(|file| file.sha256.to_string()).unwrap_or_default();
-    let packages = release.suite.packages().sha256;
-    let class = class(release);
-    let root = release.requires_root;
-    Digest::of(
-        format!("2 {packages} {dsc} {class} {root} {} {}", crate::debian::PROFILES, architecture())
-            .as_bytes(),
-    )
-}
-
-fn class(release: &DebianRelease) -> &'static str {
-    if release.is_indep { "--indep-only" } else { "--arch-only" }
+fn failure(why: String) -> RebuildError {
+    RebuildError::Environment { step: "resolve the packages".to_owned(), why }
 }
 
 fn recall(memory: &Path, cas: &Cas) -> Option<(Lock, Document)> {
@@ -108,47 +260,6 @@ fn remember(memory: &Path, lock: &Document) {
     }
 }
 
-fn ask_apt(
-    release: &DebianRelease,
-    closure: &Closure,
-    root: &Path,
-    scratch: &Scratch,
-    cas: &Cas,
-    sandbox: &Sandbox,
-    cancel: &Cancel,
-) -> Result<String, RebuildError> {
-    let place = scratch.path().join("solve");
-    let io = |e| RebuildError::io("cannot prepare apt's directory", scratch.path(), e);
-    for part in [
-        "repository",
-        "etc/apt.conf.d",
-        "etc/preferences.d",
-        "state/lists/partial",
-        "cache/archives/partial",
-    ] {
-        fs::create_dir_all(place.join(part)).map_err(io)?;
-    }
-    cas.copy_to(&release.suite.packages().sha256, &place.join("repository/Packages.xz"))?;
-    if let Some(dsc) = release.release.sources().first() {
-        cas.copy_to(&dsc.sha256, &place.join("source.dsc"))?;
-    }
-    fs::write(place.join("status"), "").map_err(io)?;
-    fs::write(place.join("apt.conf"), configuration(release, closure)).map_err(io)?;
-    let source = format!("deb [trusted=yes] file:{PLACE}/repository ./\n");
-    fs::write(place.join("etc/sources.list"), source).map_err(io)?;
-    let log = scratch.path().join("solve.log");
-    let ended = sandbox.run(&apt(release, root, &place), &log, cancel)?;
-    let said = fs::read(&log).map_err(|e| RebuildError::io("cannot read apt's answer", &log, e))?;
-    let said = String::from_utf8_lossy(&said).into_owned();
-    match ended {
-        Ended::Success => Ok(said),
-        Ended::Failure(_) => Err(RebuildError::Unsatisfiable {
-            package: format!("{} {}", release.source_name, release.version),
-            apt: reason(&said),
-        }),
-    }
-}
-
 /// apt's own words without its chatter, at most a screenful.
 fn reason(said: &str) -> String {
     let is_chatter = |line: &&str| {
@@ -160,39 +271,14 @@ fn reason(said: &str) -> String {
     lines.get(start..).unwrap_or_default().join("; ")
 }
 
-/// apt.conf(5). The index was verified here, so apt is told to trust it; there is no other.
-fn configuration(release: &DebianRelease, closure: &Closure) -> String {
-    let mut always = closure.essential.clone();
-    always.push("build-essential".to_owned());
-    if release.requires_root {
-        always.push("fakeroot".to_owned());
-    }
-    // apt.conf(5): every value in quotes, and a semicolon after each.
-    let always = format!("\"{}\";", always.join("\"; \""));
-    let architecture = architecture();
-    let profiles = crate::debian::PROFILES;
-    format!(
-        "Dir::State \"{PLACE}/state\";\nDir::State::status \"{PLACE}/status\";\n\
-         Dir::Cache \"{PLACE}/cache\";\nDir::Etc \"{PLACE}/etc\";\nDir::Log \"{PLACE}\";\n\
-         APT::Architecture \"{architecture}\";\nAPT::Architectures \"{architecture}\";\n\
-         APT::Sandbox::User \"root\";\nAPT::Install-Recommends \"false\";\n\
-         APT::Build-Profiles \"{profiles}\";\nAcquire::Languages \"none\";\nDebug::NoLocking \"true\";\n\
-         #clear APT::Build-Essential;\nAPT::Build-Essential {{ {always}}};\n"
-    )
-}
-
-fn apt(release: &DebianRelease, root: &Path, place: &Path) -> Spec {
-    let class = class(release);
-    let script = format!(
-        "apt-get -qq update && exec apt-get -s -q -o Debug::pkgProblemResolver=0 build-dep {class} {PLACE}/source.dsc"
-    );
+fn apt(root: std::path::PathBuf, place: &Path, script: String) -> Spec {
     let environment = [
         ("APT_CONFIG", format!("{PLACE}/apt.conf")),
         ("PATH", plan::PATH.to_owned()),
         ("LC_ALL", "C.UTF-8".to_owned()),
     ];
     Spec {
-        root: root.to_owned(),
+        root: Root::Directory(root),
         root_access: Access::ReadOnly,
         binds: vec![Bind {
             source: place.to_owned(),
@@ -210,49 +296,88 @@ fn apt(release: &DebianRelease, root: &Path, place: &Path) -> Spec {
 }
 
 /// Name, version and architecture of each line `Inst NAME (VERSION ORIGIN [ARCH])`.
-fn installed(said: &str) -> BTreeSet<(String, String, String)> {
-    let parse = |line: &str| -> Option<(String, String, String)> {
+fn installed(said: &str) -> BTreeSet<Key> {
+    let parse = |line: &str| -> Option<Key> {
         let (name, rest) = line.strip_prefix("Inst ")?.split_once(" (")?;
         let version = rest.split_whitespace().next()?;
         let architecture = rest.split_once('[')?.1.split_once(']')?.0;
         let name = name.split([' ', ':']).next()?;
-        Some((name.to_owned(), version.to_owned(), architecture.to_owned()))
+        Some((name.to_owned(), version.to_owned(), Some(architecture.to_owned())))
     };
     said.lines().filter_map(parse).collect()
 }
 
-/// The index's stanzas of what apt would install; each must be there, or the lock is not covered.
-fn inputs(
-    wanted: &BTreeSet<(String, String, String)>,
-    cas: &Cas,
-    release: &DebianRelease,
-) -> Result<Vec<Input>, RebuildError> {
-    let names: BTreeSet<&str> = wanted.iter().map(|(name, _, _)| name.as_str()).collect();
-    let mut found = BTreeMap::new();
-    Index::open(cas, release.suite.packages())?.each(|raw| {
-        if field(raw, "Package").is_some_and(|name| names.contains(name)) {
-            let input = input(&Stanza::parse(raw)?)?;
-            let key = (input.name.clone(), input.version.clone(), input.architecture.clone());
-            if wanted.contains(&key) {
-                found.insert(key, input);
+/// What the index says of the packages that matter here.
+#[derive(Default)]
+struct Known {
+    inputs: BTreeMap<(String, String), Vec<Input>>,
+    versions: BTreeMap<String, String>,
+    wanted_by: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Known {
+    fn read<'a>(
+        cas: &Cas,
+        archive: &Archive,
+        keys: impl Iterator<Item = &'a Key>,
+    ) -> Result<Self, RebuildError> {
+        let keys: BTreeSet<(&str, &str)> = keys.map(|(n, v, _)| (n.as_str(), v.as_str())).collect();
+        let names: BTreeSet<&str> = keys.iter().map(|(name, _)| *name).collect();
+        let mut known = Self::default();
+        Index::open(cas, &archive.packages)?.each(|raw| {
+            if !field(raw, "Package").is_some_and(|name| names.contains(name)) {
+                return Ok(());
+            }
+            known.add(raw, |name, version| keys.contains(&(name, version)))
+        })?;
+        Ok(known)
+    }
+
+    fn add(&mut self, raw: &str, is_wanted: impl Fn(&str, &str) -> bool) -> Result<(), String> {
+        let input = input(&Stanza::parse(raw)?)?;
+        self.versions.insert(input.name.clone(), input.version.clone());
+        if !is_wanted(&input.name, &input.version) {
+            return Ok(());
+        }
+        for relations in ["Pre-Depends", "Depends"].iter().filter_map(|name| field(raw, name)) {
+            let word =
+                |one: &str| one.split([' ', ':', '(']).find(|w| !w.is_empty()).map(str::to_owned);
+            for name in relations.split([',', '|']).filter_map(word) {
+                self.wanted_by.entry(name).or_default().insert(input.name.clone());
             }
         }
+        let key = (input.name.clone(), input.version.clone());
+        self.inputs.entry(key).or_default().push(input);
         Ok(())
-    })?;
-    match wanted.iter().find(|key| !found.contains_key(key)) {
-        Some((name, version, _)) => {
-            let why = format!("apt chose {name} {version}, which the pinned index does not have");
-            Err(environment_error("resolve the build dependencies", why))
+    }
+
+    fn input(&self, (name, version, architecture): &Key) -> Option<&Input> {
+        let candidates = self.inputs.get(&(name.clone(), version.clone()))?;
+        candidates.iter().find(|i| architecture.as_ref().is_none_or(|a| i.architecture == *a))
+    }
+
+    fn inputs(&self, keys: &BTreeSet<Key>) -> Result<Vec<Input>, Vec<Missing>> {
+        let missing: Vec<Missing> = keys
+            .iter()
+            .filter(|key| self.input(key).is_none())
+            .map(|key| self.missing(key))
+            .collect();
+        if missing.is_empty() {
+            return Ok(keys.iter().filter_map(|key| self.input(key)).cloned().collect());
         }
-        None if found.is_empty() => {
-            Err(environment_error("resolve the build dependencies", "apt chose nothing".to_owned()))
-        }
-        None => Ok(found.into_values().collect()),
+        Err(missing)
+    }
+
+    fn missing(&self, (name, version, _): &Key) -> Missing {
+        let wanted_by = self.wanted_by.get(name).into_iter().flatten().cloned().collect();
+        let has = self.versions.get(name).cloned();
+        Missing { name: name.clone(), version: version.clone(), has, wanted_by }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]
@@ -266,7 +391,7 @@ mod tests {
             ("libc6", "2.41-12", "amd64"),
             ("perl", "5.40.1-6", "all"),
         ];
-        let owned = expected.map(|(n, v, a)| (n.to_owned(), v.to_owned(), a.to_owned()));
+        let owned = expected.map(|(n, v, a)| (n.to_owned(), v.to_owned(), Some(a.to_owned())));
         assert_eq!(installed(said), BTreeSet::from(owned));
     }
 
@@ -278,5 +403,35 @@ mod tests {
             reason(said),
             "The following packages have unmet dependencies:; builddeps:x : Depends: nonesuch; E: Unable"
         );
+    }
+
+    fn stanza(name: &str, version: &str, depends: &str) -> String {
+        let sha256 = Digest::of(name.as_bytes());
+        format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: amd64\nDepends: {depends}\n\
+             Filename: pool/{name}.deb\nSize: 1\nSHA256: {sha256}\n"
+        )
+    }
+
+    #[test]
+    fn a_version_that_the_index_lacks_is_named_with_who_wants_it() {
+        let mut known = Known::default();
+        let pins = [("a", "1"), ("b", "2"), ("c", "3")];
+        for raw in [
+            stanza("a", "1", "b (>= 2), x | c:any"),
+            stanza("b", "2.1", "c"),
+            stanza("d", "9", "b"),
+        ] {
+            known.add(&raw, |name, version| pins.contains(&(name, version))).unwrap();
+        }
+        let keys = pins.map(|(n, v)| (n.to_owned(), v.to_owned(), None));
+        let missing = known.inputs(&BTreeSet::from(keys)).unwrap_err();
+        let said =
+            |m: &Missing| (m.name.clone(), m.version.clone(), m.has.clone(), m.wanted_by.join(" "));
+        let owned = |n: &str, v: &str, h: Option<&str>| {
+            (n.to_owned(), v.to_owned(), h.map(str::to_owned), "a".to_owned())
+        };
+        let expected = [owned("b", "2", Some("2.1")), owned("c", "3", None)];
+        assert_eq!(missing.iter().map(said).collect::<Vec<_>>(), expected);
     }
 }

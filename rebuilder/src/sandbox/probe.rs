@@ -5,13 +5,15 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Access, Ended, Filter, Identity, Limits, SandboxError, Spec};
+use super::overlay::Tools;
+use super::{Access, Ended, Filter, Identity, Limits, Root, SandboxError, Spec};
 use crate::progress::Cancel;
 
 /// A machine that was found to hold a sandbox; only [`probe`] makes one.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     bwrap: PathBuf,
+    tools: Tools,
 }
 
 /// A sandbox starts in 10 ms where it was measured.
@@ -32,15 +34,19 @@ pub fn probe(bwrap: Option<&Path>) -> Result<Sandbox, SandboxError> {
     let bwrap = match bwrap {
         Some(given) if given.is_file() => given.to_owned(),
         Some(given) => return Err(missing(&given.display().to_string())),
-        None => find()?,
+        None => find("bwrap").ok_or_else(|| missing("bwrap in PATH"))?,
     };
-    let sandbox = Sandbox { bwrap };
+    let sandbox = Sandbox { bwrap, tools: tools()? };
     let log = tempfile::NamedTempFile::new()
         .map_err(|source| SandboxError::Io { what: "make a temporary file", source })?;
     let ended = sandbox.run(&harmless(), log.path(), &Cancel::new());
     let said = std::fs::read_to_string(log.path()).unwrap_or_default();
     match ended {
-        Ok(Ended::Success) => check(&said).map(|()| sandbox),
+        Ok(Ended::Success) => {
+            check(&said)?;
+            sandbox.check_overlay(&env::temp_dir())?;
+            Ok(sandbox)
+        }
         Ok(Ended::Failure(_)) | Err(SandboxError::Broken(_)) => {
             Err(SandboxError::NoNamespaces { why: said.trim().to_owned() })
         }
@@ -52,24 +58,40 @@ impl Sandbox {
     pub(super) fn bwrap(&self) -> &Path {
         &self.bwrap
     }
+
+    pub(super) fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
+    /// Whether roots of layers can be made in this directory: it depends on its file system.
+    pub fn check_overlay(&self, place: &Path) -> Result<(), SandboxError> {
+        self.tools.probe(&self.bwrap, place)
+    }
 }
 
 fn missing(looked: &str) -> SandboxError {
     SandboxError::NoBubblewrap { looked: format!("looked for {looked}") }
 }
 
-fn find() -> Result<PathBuf, SandboxError> {
+fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
-        .map(|directory| directory.join("bwrap"))
+        .map(|directory| directory.join(name))
         .find(|candidate| candidate.is_file())
-        .ok_or_else(|| missing("bwrap in PATH"))
+}
+
+fn tools() -> Result<Tools, SandboxError> {
+    let tool = |name| {
+        let why = format!("found no {name} in PATH; install util-linux");
+        find(name).ok_or_else(|| SandboxError::NoOverlay { place: env::temp_dir(), why })
+    };
+    Ok(Tools { unshare: tool("unshare")?, mount: tool("mount")?, shell: tool("sh")? })
 }
 
 /// The one command that sees the host's own root: there is no environment yet, and it is ours.
 fn harmless() -> Spec {
     Spec {
-        root: PathBuf::from("/"),
+        root: Root::Directory(PathBuf::from("/")),
         root_access: Access::ReadOnly,
         binds: Vec::new(),
         identity: Identity::Builder,

@@ -24,7 +24,7 @@ use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, pidfd_open, pidfd_send_signal, prlimit,
 };
 
-use super::{Access, Sandbox, SandboxError, Spec, seccomp};
+use super::{Access, Root, Sandbox, SandboxError, Spec, overlay, seccomp};
 use crate::clock::Stopwatch;
 use crate::progress::Cancel;
 use crate::scratch;
@@ -46,6 +46,8 @@ const DISK_TICKS: u64 = 500;
 const END_WAIT_SECONDS: i64 = 30;
 /// Less free space than this after a failure, and the disk was full for the command.
 const FULL_BELOW: u64 = 16 << 20;
+/// How a first line begins that no command of the sandbox said.
+const BY_THE_SANDBOX: &[&str] = &["bwrap: ", "unshare: ", "mount: "];
 /// The tail of a log that is searched for the system's words for a full disk.
 const TAIL_BYTES: u64 = 64 << 10;
 
@@ -74,12 +76,23 @@ impl Sandbox {
         }
     }
 
+    /// Bubblewrap, or what becomes bubblewrap when the root's layers are mounted.
+    fn command(&self, spec: &Spec) -> io::Result<Command> {
+        match &spec.root {
+            Root::Directory(_) => Ok(Command::new(self.bwrap())),
+            Root::Layers(layers) => {
+                let mounts = (spec.root_access, &*overlay::targets(spec));
+                self.tools().command(layers, mounts, self.bwrap())
+            }
+        }
+    }
+
     fn start(&self, spec: &Spec, log: &Path) -> Result<Running, SandboxError> {
         let mut log = open_log(log).map_err(io_error("open the log"))?;
         let (output, output_in) = io::pipe().map_err(io_error("make a pipe"))?;
         let (status, status_in) = io::pipe().map_err(io_error("make a pipe"))?;
         let (gate, mut gate_in) = io::pipe().map_err(io_error("make a pipe"))?;
-        let mut command = Command::new(self.bwrap());
+        let mut command = self.command(spec).map_err(io_error("prepare the root"))?;
         let mut inherit = Inherit::new().map_err(io_error("read /proc/self/fdinfo"))?;
         let status_fd = inherit.add(status_in.into());
         let gate_fd = inherit.add(gate.into());
@@ -296,10 +309,12 @@ fn own_fault(spec: &Spec, log: &Path, start: u64) -> Result<(), SandboxError> {
     }
     let (head, tail) = ends(log, start);
     if tail.contains("No space left on device") {
-        return Err(SandboxError::NoSpace(spec.root.clone()));
+        return Err(SandboxError::NoSpace(spec.root.written()));
     }
     match head.lines().next() {
-        Some(line) if line.starts_with("bwrap: ") => Err(SandboxError::Broken(line.to_owned())),
+        Some(line) if BY_THE_SANDBOX.iter().any(|name| line.starts_with(name)) => {
+            Err(SandboxError::Broken(line.to_owned()))
+        }
         _ => Ok(()),
     }
 }

@@ -7,14 +7,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::overlay::Root;
 use super::seccomp::Filter;
 use crate::limits;
 
 /// One sandboxed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    /// The directory that becomes `/`.
-    pub root: PathBuf,
+    /// What becomes `/`.
+    pub root: Root,
     /// Whether the command may write to it.
     pub root_access: Access,
     /// What else is visible, in this order; a later one may cover a part of an earlier one.
@@ -118,7 +119,7 @@ const CONFINEMENT: &[&str] = &[
 ];
 
 /// Mounted over the root after it; these hide nothing that a build may want to keep.
-const TEMPORARY: &[&str] = &["/tmp", "/run", "/dev/shm"];
+pub(super) const TEMPORARY: &[&str] = &["/tmp", "/run", "/dev/shm"];
 
 /// Bubblewrap passes on the caller's umask, and a build's result may depend on it.
 const WITH_UMASK: &[&str] = &["/bin/sh", "-c", "umask 022 && exec \"$@\"", "sh"];
@@ -148,7 +149,7 @@ impl Spec {
 
     fn add_mounts(&self, arguments: &mut Vec<OsString>) {
         let root =
-            Bind { source: self.root.clone(), target: "/".to_owned(), access: self.root_access };
+            Bind { source: self.root.path(), target: "/".to_owned(), access: self.root_access };
         add_bind(arguments, &root);
         extend(arguments, ["--dev", "/dev", "--proc", "/proc"]);
         for place in TEMPORARY {
@@ -180,7 +181,7 @@ mod tests {
 
     fn spec() -> Spec {
         Spec {
-            root: PathBuf::from("/env"),
+            root: Root::Directory(PathBuf::from("/env")),
             root_access: Access::ReadOnly,
             binds: vec![Bind {
                 source: PathBuf::from("/scratch/1"),

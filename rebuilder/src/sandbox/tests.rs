@@ -9,7 +9,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Access, Ended, Filter, Identity, Limits, Sandbox, SandboxError, Spec, probe};
+use super::{
+    Access, Bind, Ended, Filter, Identity, Limits, Overlay, Root, Sandbox, SandboxError, Spec,
+    probe,
+};
 use crate::progress::Cancel;
 
 /// `None`, and said so, where no sandbox can be had at all.
@@ -25,7 +28,7 @@ fn sandbox() -> Option<Sandbox> {
 
 fn spec(script: &str) -> Spec {
     Spec {
-        root: PathBuf::from("/"),
+        root: Root::Directory(PathBuf::from("/")),
         root_access: Access::ReadOnly,
         binds: Vec::new(),
         identity: Identity::Builder,
@@ -105,4 +108,89 @@ fn pretended_changes_of_owner_succeed_for_an_installer_only() {
         let Some(ended) = run(&spec, &place.path().join("log")) else { return };
         assert_eq!(ended.unwrap() == Ended::Success, expected);
     }
+}
+
+/// Our own programs as the root's lower layer: `/usr` of the host, which `usr` in a layer above makes
+/// a whole system of, where the host has the merged one.
+fn layered(place: &Path, script: &str, access: Access) -> Option<Spec> {
+    if !Path::new("/bin").is_symlink() {
+        writeln!(std::io::stderr(), "SKIPPED 1: the host has no merged /usr").unwrap();
+        return None;
+    }
+    let top = place.join("top");
+    fs::create_dir_all(&top).unwrap();
+    let _there_from_before = std::os::unix::fs::symlink(".", top.join("usr"));
+    let layers = vec![top, PathBuf::from("/usr")];
+    let root = Root::Layers(Overlay { layers, place: place.join("place") });
+    Some(Spec { root, root_access: access, ..spec(script) })
+}
+
+fn run_layered(place: &Path, script: &str, access: Access) -> Option<(Ended, String)> {
+    let spec = layered(place, script, access)?;
+    let log = place.join("log");
+    let _none_before = fs::remove_file(&log);
+    let ended = run(&spec, &log)?.unwrap();
+    Some((ended, fs::read_to_string(&log).unwrap()))
+}
+
+#[test]
+fn a_root_of_layers_is_read_only_and_has_places_to_mount_on() {
+    let place = tempfile::tempdir().unwrap();
+    let script = "test -x /bin/sh && test -d /build/here && ! touch /new && ! touch /bin/new";
+    let Some(mut spec) = layered(place.path(), script, Access::ReadOnly) else { return };
+    let source = place.path().join("scratch");
+    fs::create_dir(&source).unwrap();
+    spec.binds = vec![Bind { source, target: "/build/here".to_owned(), access: Access::Writable }];
+    for again in 0..2 {
+        let Some(ended) = run(&spec, &place.path().join("log")) else { return };
+        let said = fs::read_to_string(place.path().join("log")).unwrap();
+        assert_eq!(ended.unwrap(), Ended::Success, "run {again}: {said}");
+    }
+    assert!(!place.path().join("place/upper").exists());
+}
+
+#[test]
+fn what_a_command_writes_into_a_root_of_layers_is_in_its_upper_directory_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let script = "echo x >/written && rm /usr/sbin/nologin && mkdir /closed && chmod 0 /closed";
+    let before = fs::read_dir("/usr").unwrap().count();
+    let Some((ended, said)) = run_layered(place.path(), script, Access::Writable) else { return };
+    assert_eq!(ended, Ended::Success, "{said}");
+    let upper = place.path().join("place/upper");
+    assert_eq!(fs::read_to_string(upper.join("written")).unwrap(), "x\n");
+    assert!(upper.join("sbin/nologin").symlink_metadata().is_ok(), "a note that it is gone");
+    assert!(Path::new("/usr/sbin/nologin").exists());
+    assert_eq!(fs::read_dir("/usr").unwrap().count(), before);
+    // overlayfs leaves a work directory without any permission.
+    crate::scratch::remove(&place.path().join("place"));
+    assert!(!place.path().join("place").exists());
+}
+
+#[test]
+fn a_limit_ends_everything_in_a_root_of_layers_and_its_mount() {
+    let place = tempfile::tempdir().unwrap();
+    let script = "setsid sleep 6543 & sleep 6543";
+    let Some(mut spec) = layered(place.path(), script, Access::ReadOnly) else { return };
+    spec.limits.wall = Duration::from_millis(500);
+    let Some(ended) = run(&spec, &place.path().join("log")) else { return };
+    assert!(matches!(ended, Err(SandboxError::Limit { limit: "wall time", .. })));
+    let alive = fs::read_dir("/proc").unwrap().flatten().any(|process| {
+        let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains("6543")
+    });
+    assert!(!alive, "a process outlived its sandbox");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(&*place.path().to_string_lossy()));
+}
+
+#[test]
+fn a_missing_layer_is_an_own_fault() {
+    let place = tempfile::tempdir().unwrap();
+    let Some(mut spec) = layered(place.path(), "true", Access::ReadOnly) else { return };
+    spec.root = Root::Layers(Overlay {
+        layers: vec![place.path().join("nowhere")],
+        place: place.path().join("place"),
+    });
+    let Some(ended) = run(&spec, &place.path().join("log")) else { return };
+    assert!(matches!(ended, Err(SandboxError::Io { .. })), "{ended:?}");
 }
