@@ -59,6 +59,12 @@ pub enum RebuildError {
         /// What was found.
         why: String,
     },
+    /// A recipe file does not fit what lies beside it.
+    #[error("the recipe cannot be built: {why}")]
+    Recipe {
+        /// What was found, what was needed.
+        why: String,
+    },
     /// The machine cannot run a sandbox, or a sandboxed step passed a limit.
     #[error(transparent)]
     Sandbox(SandboxError),

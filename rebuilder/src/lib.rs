@@ -33,8 +33,11 @@ pub use cas::{Cas, CasError};
 pub use error::RebuildError;
 pub use fetch::{Fetch, FetchProblem, Mirror, Want};
 pub use progress::{Cancel, Progress};
-pub use rebuild::{Output, Rebuilt, Run, VariedRun, Workshop, rebuild};
+pub use rebuild::{
+    Output, Rebuilt, Run, Unpublished, VariedRun, Workshop, lock_recipe, rebuild, rebuild_recipe,
+};
 pub use recipe::{Document, Lock, Recipe};
+pub use recipe_file::Written;
 pub use reference::{Reference, ReferenceError};
 pub use release::{Published, Release, SourceFile};
 pub use vary::Varied;

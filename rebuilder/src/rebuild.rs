@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::{ArtifactOutcome, BuildFacts, Digest, Purl, Timestamp};
+use serde::Serialize;
 
 use crate::build::{Build, Made};
 use crate::cas::Cas;
@@ -13,9 +14,10 @@ use crate::explain::Explained;
 use crate::facts;
 use crate::fetch::Fetch;
 use crate::means::Means;
-use crate::pin::{Pinned, bring};
+use crate::pin::{Pinned, Wanted, bring};
 use crate::progress::{Cancel, Progress};
-use crate::recipe::Document;
+use crate::recipe::{Document, Lock};
+use crate::recipe_file::{RecipeFile, Written};
 use crate::reference::Reference;
 use crate::release::Release;
 use crate::sandbox::{self, Limits, Sandbox};
@@ -112,6 +114,7 @@ pub struct Rebuilt {
     /// What else belongs into a statement.
     pub facts: BuildFacts,
     outcomes: Vec<ArtifactOutcome>,
+    unpublished: Vec<Unpublished>,
     // Dropped last; the paths above point into it.
     _scratch: Vec<Scratch>,
 }
@@ -121,6 +124,22 @@ impl Rebuilt {
     pub fn outcomes(&self) -> &[ArtifactOutcome] {
         &self.outcomes
     }
+
+    /// What was made and never published, so that there is nothing to compare it with.
+    pub fn unpublished(&self) -> &[Unpublished] {
+        &self.unpublished
+    }
+}
+
+/// One output that was never published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unpublished {
+    /// The purl that it would be published under.
+    pub purl: Purl,
+    /// What the first run made.
+    pub produced: Option<Digest>,
+    /// What the second run made.
+    pub again: Option<Digest>,
 }
 
 /// Rebuilds one package: authority, inputs, environment, build, comparison.
@@ -141,6 +160,37 @@ pub fn rebuild(
     build(pinned, &sandbox, &mut means)
 }
 
+/// Rebuilds what a recipe file says.
+pub fn rebuild_recipe(
+    written: &Written<'_>,
+    workshop: &Workshop,
+    fetch: &mut dyn Fetch,
+    progress: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<Rebuilt, RebuildError> {
+    let sandbox = sandbox::probe(workshop.bwrap.as_deref())?;
+    let cas = Cas::below(&workshop.cache)?;
+    let now = clock::now().as_unix();
+    let mut means = Means { workshop, cas: &cas, fetch, progress, cancel, now };
+    let pinned = Pinned::written(written, &mut means)?;
+    build(pinned, &sandbox, &mut means)
+}
+
+/// Pins the packages of a recipe file.
+pub fn lock_recipe(
+    file: &RecipeFile,
+    workshop: &Workshop,
+    fetch: &mut dyn Fetch,
+    progress: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<(Lock, Document), RebuildError> {
+    let sandbox = sandbox::probe(workshop.bwrap.as_deref())?;
+    let cas = Cas::below(&workshop.cache)?;
+    let now = clock::now().as_unix();
+    let mut means = Means { workshop, cas: &cas, fetch, progress, cancel, now };
+    file.lock(&sandbox, &mut means)
+}
+
 /// What follows is the same for every kind of package.
 fn build(
     pinned: Pinned,
@@ -155,6 +205,7 @@ fn build(
     let mut made = build.until_certain(means)?;
     let Explained { outcomes, varied } = build.explain(&mut made, means)?;
     let facts = facts::of(&pinned, &made, means.cas)?;
+    let unpublished = unpublished(&pinned, &made);
     let Made { first, second, scratch, .. } = made;
     Ok(Rebuilt {
         release: pinned.release,
@@ -165,6 +216,18 @@ fn build(
         varied,
         facts,
         outcomes,
+        unpublished,
         _scratch: scratch,
     })
+}
+
+fn unpublished(pinned: &Pinned, made: &Made) -> Vec<Unpublished> {
+    let digest = |run: &Run, purl: &Purl| run.output(purl).map(|output| output.sha256);
+    let outputs = pinned.outputs.iter().filter(|wanted| wanted.published.is_none());
+    let unpublished = |wanted: &Wanted| Unpublished {
+        purl: wanted.purl.clone(),
+        produced: digest(&made.first, &wanted.purl),
+        again: made.second.as_ref().and_then(|run| digest(run, &wanted.purl)),
+    };
+    outputs.map(unpublished).collect()
 }

@@ -4,6 +4,7 @@
 //! signed is the [`Recipe`] that follows from it, in which everything stands by digest.
 
 mod inputs;
+mod pin;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -12,6 +13,7 @@ use reattest_attestation::{Digest, Purl};
 use serde::Deserialize;
 
 pub use inputs::InputError;
+pub use pin::Written;
 
 use crate::limits;
 use crate::plan::{HOSTNAME, INPUT_PLACE, PATH};

@@ -10,6 +10,7 @@ pub mod output;
 mod policy;
 mod query;
 mod rebuild;
+mod recipe;
 mod render;
 mod role;
 mod status;
@@ -53,6 +54,8 @@ enum Command {
     Announce(announce::Announce),
     /// Rebuilds one package on this machine; needs no network of nodes.
     Rebuild(rebuild::Rebuild),
+    /// Pins a recipe file's packages, and shows what is signed of it.
+    Recipe(recipe::Recipe),
     /// The verdict of your policy on files.
     Verify(verify::Verify),
     /// What the network says of a package or a file.
@@ -111,6 +114,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Node(command) => command.run(&config_file(config)?),
         Command::Announce(command) => command.run(&load(config)?),
         Command::Rebuild(command) => command.run(config),
+        Command::Recipe(command) => command.run(config),
         Command::Verify(command) => command.run(config),
         Command::Query(command) => command.run(config),
         Command::Bundle(command) => command.run(config),

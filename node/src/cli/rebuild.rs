@@ -1,16 +1,21 @@
 //! `reattest rebuild`: one rebuild on this machine, no network of nodes needed.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reattest_attestation::{ArtifactOutcome, Outcome};
 use reattest_rebuilder::fetch::Transferred;
-use reattest_rebuilder::{Cancel, Progress, Rebuilt, Reference, Workshop, rebuild};
+use reattest_rebuilder::{
+    Cancel, Progress, Rebuilt, Reference, ReferenceError, Unpublished, Workshop, Written, rebuild,
+    rebuild_recipe,
+};
 use serde::Serialize;
 
 use super::output::{BAD, GOOD, UNSURE, styled};
+use super::recipe::{beside, read_lock, read_recipe};
 use super::{Exit, output};
 use crate::builder;
 use crate::config::{Archive, Config, Directories};
@@ -22,14 +27,39 @@ use crate::signals::cancel_on_stop;
 /// Rebuilds one package on this machine.
 #[derive(Debug, Args)]
 pub(super) struct Rebuild {
-    /// A purl, or the short form `deb:NAME[@VERSION]`.
-    reference: Reference,
+    /// A purl, a short form (`deb:NAME[@VERSION]`, `pypi:NAME[@VERSION]`), or a recipe file
+    /// (`recipe.toml`, with its lock beside it).
+    what: Subject,
     /// Keeps the outputs, the recipe, the lock and the log in this directory.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Builds a second time also where the first run made what was published.
+    #[arg(long)]
+    twice: bool,
     /// One JSON document.
     #[arg(long)]
     json: bool,
+}
+
+/// What is rebuilt.
+#[derive(Debug, Clone)]
+enum Subject {
+    /// Something that a registry published.
+    Reference(Reference),
+    /// What a recipe file says.
+    Recipe(PathBuf),
+}
+
+impl FromStr for Subject {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let path = Path::new(text);
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            return Ok(Self::Recipe(path.to_owned()));
+        }
+        text.parse().map(Self::Reference)
+    }
 }
 
 #[derive(Serialize)]
@@ -38,12 +68,14 @@ struct Document<'a> {
     recipe: String,
     lock: String,
     artifacts: &'a [ArtifactOutcome],
+    unpublished: &'a [Unpublished],
     seconds: i64,
 }
 
 impl Rebuild {
     pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
-        let (workshop, archive) = workshop(config)?;
+        let (mut workshop, archive) = workshop(config)?;
+        workshop.twice = self.twice;
         if let Some(out) = &self.out {
             make_empty(out)?;
         }
@@ -56,14 +88,23 @@ impl Rebuild {
             .with_cancel(&cancel)
             .with_progress(Box::new(move |transferred| transfers.transfer(transferred)));
         let mut show = |progress| bar.show(&progress);
-        let rebuilt = rebuild(&self.reference, &workshop, &mut mirror, &mut show, &cancel);
+        let rebuilt = match &self.what {
+            Subject::Reference(reference) => {
+                rebuild(reference, &workshop, &mut mirror, &mut show, &cancel)
+            }
+            Subject::Recipe(path) => {
+                let (file, lock) = (read_recipe(path)?, read_lock(path)?);
+                let written = Written { file: &file, beside: beside(path), lock: &lock };
+                rebuild_recipe(&written, &workshop, &mut mirror, &mut show, &cancel)
+            }
+        };
         bar.finish();
         let rebuilt = rebuilt?;
         if let Some(out) = &self.out {
             keep(&rebuilt, out)?;
         }
         self.show(&rebuilt)?;
-        Ok(exit(rebuilt.outcomes()))
+        Ok(exit(&rebuilt))
     }
 
     fn show(&self, rebuilt: &Rebuilt) -> Result<(), Fault> {
@@ -74,6 +115,7 @@ impl Rebuild {
                 recipe: format!("sha256:{}", rebuilt.recipe.digest()),
                 lock: format!("sha256:{}", rebuilt.lock.digest()),
                 artifacts: rebuilt.outcomes(),
+                unpublished: rebuilt.unpublished(),
                 seconds: run.finished.as_unix().saturating_sub(run.started.as_unix()),
             });
         }
@@ -96,11 +138,12 @@ impl Rebuild {
                 }
             }
         }
+        rebuilt.unpublished().iter().for_each(show_unpublished);
         Ok(())
     }
 }
 
-fn workshop(config: Option<&Path>) -> Result<(Workshop, Archive), Fault> {
+pub(super) fn workshop(config: Option<&Path>) -> Result<(Workshop, Archive), Fault> {
     let directories = Directories::of_user()?;
     let default = directories.config_file();
     // A first rebuild needs no `init`.
@@ -117,9 +160,32 @@ fn workshop(config: Option<&Path>) -> Result<(Workshop, Archive), Fault> {
     }
 }
 
-/// The asked artifact decides; it is the first.
-fn exit(outcomes: &[ArtifactOutcome]) -> Exit {
-    match outcomes.first().map(|artifact| artifact.outcome) {
+/// Nothing was published to compare with, so the digest itself is the result.
+fn show_unpublished(made: &Unpublished) {
+    let (style, word) = match (made.produced, made.again) {
+        (Some(first), Some(again)) if first == again => (GOOD, "made"),
+        (Some(_), _) => (BAD, "unstable"),
+        (None, _) => (BAD, "build-failed"),
+    };
+    output::line(&format!("{}  {}", styled(style, word), made.purl));
+    for (name, digest) in [("produced", made.produced), ("again", made.again)] {
+        if let Some(digest) = digest {
+            output::line(&format!("  {name:<9}  sha256:{digest}"));
+        }
+    }
+}
+
+/// The asked artifact decides; it is the first. Of what was never published, two equal runs are fine.
+fn exit(rebuilt: &Rebuilt) -> Exit {
+    if rebuilt.outcomes().is_empty() {
+        let made = rebuilt.unpublished();
+        return match made.iter().find(|m| m.produced.is_none() || m.produced != m.again) {
+            None => Exit::Fine,
+            Some(Unpublished { produced: None, .. }) => Exit::BuildFailed,
+            Some(_) => Exit::Differs,
+        };
+    }
+    match rebuilt.outcomes().first().map(|artifact| artifact.outcome) {
         Some(Outcome::Reproduced) => Exit::Fine,
         Some(Outcome::Equivalent) => Exit::Equivalent,
         Some(Outcome::Differs | Outcome::Unstable) => Exit::Differs,
@@ -154,12 +220,12 @@ fn keep(rebuilt: &Rebuilt, out: &Path) -> Result<(), Fault> {
 
 /// Lines for what is done, and a bar for what takes long, on a terminal only.
 #[derive(Clone)]
-struct Bar {
+pub(super) struct Bar {
     bar: ProgressBar,
 }
 
 impl Bar {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let bar = Self { bar };
         bar.style("  {spinner} {msg} {elapsed}");
@@ -168,7 +234,7 @@ impl Bar {
         bar
     }
 
-    fn show(&self, progress: &Progress) {
+    pub(super) fn show(&self, progress: &Progress) {
         let text = progress_line(progress);
         match progress {
             // The transfer itself is shown while it lasts.
@@ -184,7 +250,7 @@ impl Bar {
         }
     }
 
-    fn transfer(&self, transferred: Transferred) {
+    pub(super) fn transfer(&self, transferred: Transferred) {
         let Transferred { done, total, bytes, total_bytes } = transferred;
         self.style("  {spinner} {msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}");
         self.bar.set_length(total_bytes);
@@ -198,7 +264,7 @@ impl Bar {
         }
     }
 
-    fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

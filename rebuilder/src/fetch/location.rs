@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use reattest_attestation::Digest;
 use ureq::http::Uri;
 
 /// The longest location: file names reach 255 bytes, the URLs of release archives 500.
@@ -29,6 +30,12 @@ pub enum Location {
         project: String,
         /// The file's name.
         file: String,
+    },
+    /// `sha256:HEX`: known by its digest alone, as a file that lay beside a recipe. No registry has
+    /// it: it is in the store, or somebody hands it on.
+    Content {
+        /// Its digest.
+        digest: Digest,
     },
     /// `https://…` or `http://…`: pinned by digest only, so the transport adds nothing.
     Url {
@@ -70,6 +77,10 @@ impl FromStr for Location {
             Some(("pypi", rest)) => {
                 python(rest).ok_or_else(|| form("pypi: and a normalized project name, a slash, and nothing or a plain file name"))
             }
+            Some(("sha256", digest)) => digest
+                .parse()
+                .map(|digest| Self::Content { digest })
+                .map_err(|_| form("sha256: and 64 hexadecimal digits")),
             Some(("https" | "http", _)) => {
                 url(text).ok_or_else(|| form("a URL with a host, without user, password and fragment"))
             }
@@ -84,6 +95,7 @@ impl fmt::Display for Location {
             Self::Debian { path } => write!(f, "debian:{path}"),
             Self::PythonProject { project } => write!(f, "pypi:{project}/"),
             Self::PythonFile { project, file } => write!(f, "pypi:{project}/{file}"),
+            Self::Content { digest } => write!(f, "sha256:{digest}"),
             Self::Url { url } => f.write_str(url),
         }
     }

@@ -40,6 +40,11 @@ impl Client {
             Location::PythonProject { project } => Ok(self.page(project, want, ticks)?.digest),
             Location::PythonFile { project, file } => self.python_file(project, file, want, ticks),
             Location::Url { url } => self.by_url(url, want, ticks),
+            Location::Content { .. } => Err(FetchProblem::NotOnMirror {
+                location: want.location.clone(),
+                asked: "the store".to_owned(),
+                fix: "it lay beside a recipe; have the recipe's directory here, or import its inputs with `reattest inputs import`".to_owned(),
+            }),
         }
     }
 
