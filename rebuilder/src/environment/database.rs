@@ -70,6 +70,16 @@ pub(super) fn file_triggers(known: &str, packages: &[Unpacked]) -> BTreeSet<Stri
 }
 
 impl Unpacked {
+    /// Puts its conffiles aside, as dpkg leaves those of an unpacked package: they come to their place,
+    /// and their digests into the database, when the package is configured.
+    fn put_conffiles_aside(&self, root: &Root) -> io::Result<()> {
+        let listed: BTreeSet<&str> = self.list.iter().map(String::as_str).collect();
+        for path in self.conffiles().iter().filter(|path| listed.contains(path.as_str())) {
+            root.rename(path.trim_start_matches('/'), ".dpkg-new")?;
+        }
+        Ok(())
+    }
+
     fn conffiles(&self) -> Vec<String> {
         let (text, _) = self.control.get("conffiles").cloned().unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
@@ -135,6 +145,7 @@ pub(super) fn write(root: &Root, packages: &[&Unpacked]) -> io::Result<()> {
         }
     };
     for package in packages {
+        package.put_conffiles_aside(root)?;
         status.push_str(&package.status().map_err(io::Error::other)?);
         status.push('\n');
         write_info(&info, package)?;
@@ -223,14 +234,24 @@ mod tests {
         let admin = root.path().join(ADMIN);
         let root = Root::open(root.path()).unwrap();
         prepare(&root).unwrap();
-        let a =
-            package("a", &[("conffiles", "/etc/a\nremove-on-upgrade /etc/old\n")], &["/.", "/etc"]);
+        fs::create_dir(root.path().join("etc")).unwrap();
+        fs::write(root.path().join("etc/a"), "a").unwrap();
+        let a = package(
+            "a",
+            &[("conffiles", "/etc/a\nremove-on-upgrade /etc/old\n")],
+            &["/.", "/etc", "/etc/a"],
+        );
         write(&root, &[&a]).unwrap();
         let status = fs::read_to_string(admin.join("status")).unwrap();
         assert!(
             status.contains("Status: install ok unpacked\nConffiles:\n /etc/a newconffile\n\n")
         );
-        assert_eq!(fs::read_to_string(admin.join("info/a:amd64.list")).unwrap(), "/.\n/etc\n");
+        assert_eq!(
+            fs::read_to_string(admin.join("info/a:amd64.list")).unwrap(),
+            "/.\n/etc\n/etc/a\n"
+        );
+        assert_eq!(fs::read(root.path().join("etc/a.dpkg-new")).unwrap(), b"a");
+        assert!(!root.path().join("etc/a").exists(), "dpkg puts it there");
         assert!(admin.join("info/a:amd64.conffiles").is_file());
     }
 

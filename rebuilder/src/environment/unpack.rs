@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, Mode, OFlags, ResolveFlags, Timespec, Timestamps, fchmod, futimens, linkat,
-    mkdirat, openat, openat2, symlinkat, unlinkat,
+    mkdirat, openat, openat2, renameat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use tar::{Entry, EntryType};
@@ -198,6 +198,13 @@ impl Root {
             }
         }
         Ok(true)
+    }
+
+    /// Adds to the name of a file or link that was placed here.
+    pub(super) fn rename(&self, path: &str, ending: &str) -> io::Result<()> {
+        let (parent, name) = split(path);
+        let parent = self.directory(parent)?.fd;
+        Ok(renameat(&parent, name, &parent, format!("{name}{ending}"))?)
     }
 
     /// Gives a directory the mode that counts when packages disagree.
