@@ -19,6 +19,7 @@ pub mod scratch;
 pub mod progress;
 pub mod error;
 mod compare;
+pub mod normalize;
 mod build;
 mod facts;
 pub mod rebuild;
