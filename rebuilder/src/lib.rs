@@ -24,6 +24,7 @@ mod debian;
 mod pin;
 mod compare;
 mod vary;
+pub mod normalize;
 mod build;
 mod explain;
 mod facts;

@@ -50,3 +50,14 @@ pub const REDIRECTS: u32 = 5;
 pub const RECIPE_FILE_BYTES: u64 = 256 << 20;
 /// Symbolic links on the way of one path: the kernel's own bound.
 pub const LINKS: u32 = 40;
+/// What normalizers list of one archive, and a zip's central directory: the entries of the largest
+/// documentation packages take 20 MB.
+pub const LISTING_BYTES: usize = 64 << 20;
+/// A name in an archive that is normalized: file systems allow 4,096, and nobody uses a quarter.
+pub const NAME_BYTES: usize = 1024;
+/// An extended header of a tar: two names of the longest kind, and a few numbers.
+pub const PAX_BYTES: u64 = 64 << 10;
+/// Records in one of them: the seven that are known, and room to say which one is not.
+pub const PAX_RECORDS: usize = 64;
+/// Memory for one xz stream: its highest level needs 65 MiB.
+pub const XZ_MEMORY: u64 = 128 << 20;
