@@ -4,6 +4,8 @@
 //! moment leaves at most a temporary file. Reading hashes again: a disk that lies is found here,
 //! not in a build.
 
+pub(crate) mod partial;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use tempfile::NamedTempFile;
 #[derive(Debug, Clone)]
 pub struct Cas {
     root: PathBuf,
+    partials: PathBuf,
 }
 
 /// Why a blob could not be kept or given.
@@ -79,7 +82,7 @@ impl Cas {
     pub fn below(cache: &Path) -> Result<Self, CasError> {
         let root = cache.join("blobs").join("sha256");
         fs::create_dir_all(&root).map_err(|e| CasError::io(&root, e))?;
-        Ok(Self { root })
+        Ok(Self { root, partials: partial::directory(cache) })
     }
 
     /// Where a blob is or would be.
@@ -150,12 +153,20 @@ impl Cas {
 /// The SHA-256 of everything that a reader still gives.
 pub fn digest_of(reader: &mut impl Read) -> io::Result<Digest> {
     let mut digester = Digester::new();
+    digest_into(&mut digester, reader)?;
+    Ok(digester.finish())
+}
+
+/// Adds everything that a reader still gives; the count of its bytes.
+fn digest_into(digester: &mut Digester, reader: &mut impl Read) -> io::Result<u64> {
     let mut buffer = vec![0; 1 << 17];
+    let mut length = 0_u64;
     loop {
         let count = reader.read(&mut buffer)?;
         if count == 0 {
-            return Ok(digester.finish());
+            return Ok(length);
         }
+        length = length.saturating_add(count as u64);
         digester.update(buffer.get(..count).unwrap_or_default());
     }
 }

@@ -7,6 +7,8 @@ mod resolve;
 mod url;
 mod heads;
 mod refusal;
+mod progress;
+mod download;
 mod client;
 mod simple;
 mod registries;
@@ -17,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use endpoints::{Endpoints, EndpointsError};
 pub use location::{Location, LocationError};
-pub use mirror::{Mirror, Transferred};
+pub use mirror::Mirror;
+pub use progress::Transferred;
 
 /// One file of a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,3 +138,5 @@ pub trait Fetch {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod resume_tests;

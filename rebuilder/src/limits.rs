@@ -50,3 +50,7 @@ pub const REDIRECTS: u32 = 5;
 pub const RECIPE_FILE_BYTES: u64 = 256 << 20;
 /// Symbolic links on the way of one path: the kernel's own bound.
 pub const LINKS: u32 = 40;
+/// A download that grew by this much between two interruptions makes progress and may go on.
+pub const RESUME_PROGRESS_BYTES: u64 = 1 << 20;
+/// The longest that a busy server may ask to be left alone; beyond it the next one is asked.
+pub const RETRY_AFTER: Duration = Duration::from_mins(1);

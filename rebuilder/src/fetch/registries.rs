@@ -6,6 +6,7 @@ use reattest_attestation::Digest;
 
 use super::client::{Address, Arrived, Client};
 use super::location::Location;
+use super::progress::Tick;
 use super::refusal::Refused;
 use super::simple::{self, PageError};
 use super::{FetchProblem, Want, url};
@@ -25,14 +26,14 @@ impl Client {
     pub(super) fn fetch_one(
         &self,
         want: &Want,
-        ticks: &Sender<u64>,
+        ticks: &Sender<Tick>,
     ) -> Result<Digest, FetchProblem> {
         let location = want.location.parse().map_err(|why| bad(want, &why))?;
         if let Some((digest, size)) = want.expected
             && self.cas.open(&digest).is_ok()
         {
             // Nobody listens any more only when the batch is over.
-            let _ = ticks.send(size);
+            let _ = ticks.send(Tick::Here(size));
             return Ok(digest);
         }
         match &location {
@@ -48,7 +49,12 @@ impl Client {
         }
     }
 
-    fn debian(&self, path: &str, want: &Want, ticks: &Sender<u64>) -> Result<Digest, FetchProblem> {
+    fn debian(
+        &self,
+        path: &str,
+        want: &Want,
+        ticks: &Sender<Tick>,
+    ) -> Result<Digest, FetchProblem> {
         let roots = self.endpoints.debian();
         if roots.is_empty() {
             return Err(FetchProblem::NoMirror {
@@ -75,7 +81,7 @@ impl Client {
         &self,
         project: &str,
         want: &Want,
-        ticks: &Sender<u64>,
+        ticks: &Sender<Tick>,
     ) -> Result<Arrived, FetchProblem> {
         let roots = self.endpoints.python();
         if roots.is_empty() {
@@ -103,7 +109,7 @@ impl Client {
         project: &str,
         file: &str,
         want: &Want,
-        ticks: &Sender<u64>,
+        ticks: &Sender<Tick>,
     ) -> Result<Digest, FetchProblem> {
         let Some((expected, _)) = want.expected else {
             return Err(bad(
@@ -142,7 +148,7 @@ impl Client {
         self.one_address(url, want, &fix, ticks)
     }
 
-    fn by_url(&self, url: &str, want: &Want, ticks: &Sender<u64>) -> Result<Digest, FetchProblem> {
+    fn by_url(&self, url: &str, want: &Want, ticks: &Sender<Tick>) -> Result<Digest, FetchProblem> {
         if want.expected.is_none() {
             return Err(bad(
                 want,
@@ -157,7 +163,7 @@ impl Client {
         url: String,
         want: &Want,
         fix: &str,
-        ticks: &Sender<u64>,
+        ticks: &Sender<Tick>,
     ) -> Result<Digest, FetchProblem> {
         let address = Address { url, want, accept: None, dated: false };
         let mut refused = Refused::default();
