@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::{AppStrategy, AppStrategyArgs};
 use reattest_attestation::NetworkId;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::fault::Fault;
 
@@ -64,9 +64,27 @@ pub struct Archive {
     /// Base URIs of Python indexes, above the projects' pages; without any, what pip uses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub python: Vec<String>,
+    /// Snapshot services by their base URIs, asked for pinned files that no mirror has any more; and
+    /// roots of the archive at a time, with `{timestamp}` where the time stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
+    pub snapshot: Vec<String>,
     /// The keyring that the archive's index is checked with.
     #[serde(default)]
     pub keyring: Option<PathBuf>,
+}
+
+/// `"URI"` or `["URI", …]`.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "needed a URI or a list of URIs")]
+    enum Given {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Given::deserialize(deserializer)? {
+        Given::One(uri) => vec![uri],
+        Given::More(uris) => uris,
+    })
 }
 
 impl Config {

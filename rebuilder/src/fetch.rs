@@ -11,6 +11,7 @@ mod progress;
 mod download;
 mod client;
 mod simple;
+pub mod snapshot;
 mod registries;
 mod mirror;
 

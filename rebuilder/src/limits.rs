@@ -54,3 +54,5 @@ pub const LINKS: u32 = 40;
 pub const RESUME_PROGRESS_BYTES: u64 = 1 << 20;
 /// The longest that a busy server may ask to be left alone; beyond it the next one is asked.
 pub const RETRY_AFTER: Duration = Duration::from_mins(1);
+/// One answer of a snapshot service: the package with most files has 2 MB.
+pub const SERVICE_ANSWER_BYTES: u64 = 16 << 20;

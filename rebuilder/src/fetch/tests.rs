@@ -43,6 +43,18 @@ fn serve(stream: &TcpStream) {
         Some("/index") => ("200 OK\r\nETag: \"tag\"", INDEX),
         Some("/plain") => ("200 OK", INDEX),
         Some("/file") => ("200 OK", b"file"),
+        Some("/mr/binary/old/") => {
+            ("200 OK", br#"{"result":[{"binary_version":"1:1.0"},{"binary_version":"1:1.0-1"}]}"#)
+        }
+        Some("/mr/binary/old/1:1.0-1/binfiles?fileinfo=1") => ("200 OK", KEPT.as_bytes()),
+        Some("/mr/package/old/") => ("200 OK", br#"{"result":[{"version":"1:1.0-1"}]}"#),
+        Some("/mr/package/old/1:1.0-1/srcfiles?fileinfo=1") => ("200 OK", KEPT.as_bytes()),
+        Some("/file/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") => ("200 OK", b"binary"),
+        Some("/file/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb") => ("200 OK", b"source"),
+        Some("/file/cccccccccccccccccccccccccccccccccccccccc") => ("200 OK", b"forged"),
+        Some("/archive/debian/20250520T000000Z/dists/x" | "/at/20250520T000000Z/dists/x") => {
+            ("200 OK", b"then")
+        }
         Some("/simple/moved/") => ("302 Found\r\nLocation: ../one/", b""),
         Some("/down") => ("302 Found\r\nLocation: file:///etc/passwd", b""),
         Some("/round") => ("301 Found\r\nLocation: /round", b""),
@@ -72,6 +84,12 @@ fn page() -> String {
     ];
     format!(r#"{{"meta":{{"api-version":"1.0"}},"files":[{}]}}"#, files.join(","))
 }
+
+/// An answer of a snapshot service: two right files, and one whose bytes are others.
+const KEPT: &str = r#"{"fileinfo":{
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa":[{"archive_name":"debian","first_seen":"20250520T000000Z","name":"old_1.0-1_all.deb","path":"/pool/main/o/old","size":6}],
+    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb":[{"archive_name":"debian","first_seen":"20250520T000000Z","name":"old_1.0.orig.tar.xz","path":"/pool/main/o/old","size":6}],
+    "cccccccccccccccccccccccccccccccccccccccc":[{"archive_name":"debian","first_seen":"20250520T000000Z","name":"old_1.0-1.dsc","path":"/pool/main/o/old","size":6}]}}"#;
 
 fn want(location: &str, content: &[u8]) -> Want {
     Want::pinned(&format!("debian:{location}"), Digest::of(content), content.len() as u64)
@@ -209,4 +227,59 @@ fn what_only_a_digest_could_vouch_for_needs_one_and_an_unknown_scheme_is_named()
         let answer = mirror.fetch(&[free(location)]).pop().unwrap();
         assert!(matches!(answer, Err(FetchProblem::BadLocation { .. })), "{location}: {answer:?}");
     }
+}
+
+#[test]
+fn a_snapshot_service_gives_what_the_mirrors_have_no_more() {
+    let base = server();
+    let endpoints = Endpoints::given([format!("{base}/elsewhere")]).with_snapshots([base]);
+    let cache = tempfile::tempdir().unwrap();
+    let mut mirror = Mirror::new(&endpoints, cache.path()).unwrap();
+    let answers = mirror.fetch(&[
+        want("pool/main/o/old/old_1.0-1_all.deb", b"binary"),
+        want("pool/main/o/old/old_1.0.orig.tar.xz", b"source"),
+        want("pool/main/o/old/old_1.0-1.dsc", b"honest"),
+        want("pool/main/o/old/old_2.0_all.deb", b"binary"),
+    ]);
+    let [binary, source, forged, missing] = answers.as_slice() else { unreachable!() };
+    assert_eq!(binary, &Ok(Digest::of(b"binary")));
+    assert_eq!(source, &Ok(Digest::of(b"source")));
+    assert!(matches!(forged, Err(FetchProblem::WrongDigest { .. })), "{forged:?}");
+    assert!(matches!(missing, Err(FetchProblem::NotOnMirror { .. })), "{missing:?}");
+}
+
+#[test]
+fn an_archive_at_a_time_comes_from_services_and_templates() {
+    let base = server();
+    let at = "snapshot:debian/20250520T000000Z/dists/x";
+    let then = Want { location: at.to_owned(), expected: None, limit: 9 };
+    for root in [base.clone(), format!("{base}/at/{{timestamp}}/")] {
+        let cache = tempfile::tempdir().unwrap();
+        let endpoints = Endpoints::default().with_snapshots([root]);
+        let answers = Mirror::new(&endpoints, cache.path()).unwrap().fetch(&[then.clone()]);
+        assert_eq!(answers, [Ok(Digest::of(b"then"))]);
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let files = Want {
+        location: "snapshot:mr/binary/old/1:1.0-1/binfiles".to_owned(),
+        expected: None,
+        limit: 9999,
+    };
+    let endpoints = Endpoints::default().with_snapshots([base]);
+    let mut mirror = Mirror::new(&endpoints, cache.path()).unwrap();
+    let digest = mirror.fetch(std::slice::from_ref(&files)).pop().unwrap().unwrap();
+    let answer = Cas::below(cache.path()).unwrap().read(&digest, 9999).unwrap();
+    assert_eq!(super::snapshot::files(&answer).unwrap().len(), 3);
+    let mut none = Mirror::new(&Endpoints::default(), cache.path()).unwrap();
+    let answers = none.fetch(&[then]);
+    let [Err(problem)] = answers.as_slice() else { unreachable!() };
+    assert!(problem.to_string().contains("archive.snapshot"), "{problem}");
+}
+
+#[test]
+fn what_no_mirror_has_names_the_key_that_helps() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut mirror = Mirror::new(&Endpoints::given([server()]), cache.path()).unwrap();
+    let problem = mirror.fetch(&[want("pool/main/o/old/old_1.0-1_all.deb", b"binary")]).pop();
+    assert!(problem.unwrap().unwrap_err().to_string().contains("archive.snapshot"));
 }
