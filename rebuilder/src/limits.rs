@@ -56,3 +56,5 @@ pub const RESUME_PROGRESS_BYTES: u64 = 1 << 20;
 pub const RETRY_AFTER: Duration = Duration::from_mins(1);
 /// One answer of a snapshot service: the package with most files has 2 MB.
 pub const SERVICE_ANSWER_BYTES: u64 = 16 << 20;
+/// The record of one rebuild's kept outputs: 64 outputs of two runs take 20 KB.
+pub const KEPT_RECORD_BYTES: u64 = 1 << 20;

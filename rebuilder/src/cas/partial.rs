@@ -38,13 +38,11 @@ impl Cas {
         let fail = |e| CasError::io(&directory, e);
         fs::create_dir_all(&directory).map_err(fail)?;
         let path = directory.join(expected.to_string());
-        let (file, path, private) = match own(&path).map_err(fail)? {
-            Some(file) => (file, path, None),
-            None => {
-                let other = NamedTempFile::new_in(&directory).map_err(fail)?;
-                let (file, name) = other.into_parts();
-                (file, name.to_path_buf(), Some(name))
-            }
+        let (file, path, private) = if let Some(file) = own(&path).map_err(fail)? {
+            (file, path, None)
+        } else {
+            let (file, name) = NamedTempFile::new_in(&directory).map_err(fail)?.into_parts();
+            (file, name.to_path_buf(), Some(name))
         };
         let digester = Digester::new();
         let mut partial = Partial { file, path, private, expected: *expected, digester, length: 0 };

@@ -71,7 +71,7 @@ impl Refused {
         match refusal {
             Refusal::NotThere => self.missing.push(asked.to_owned()),
             Refusal::Silent { why, .. } | Refusal::Doubtful(why) => {
-                self.silent.push(format!("{asked}: {why}"))
+                self.silent.push(format!("{asked}: {why}"));
             }
             Refusal::Final(problem) => return Err(problem),
         }

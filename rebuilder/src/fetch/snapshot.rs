@@ -112,14 +112,15 @@ impl Search {
         let parts: Vec<&str> = path.split('/').collect();
         let [pool, .., source, file] = parts.as_slice() else { return None };
         let (name, rest) = file.split_once('_')?;
-        let is_binary = file.ends_with(".deb") || file.ends_with(".udeb");
+        let end = file.rsplit('.').next();
+        let is_binary = matches!(end, Some("deb" | "udeb"));
         let (base, list) = if is_binary {
             (format!("mr/binary/{name}"), "binfiles")
         } else {
             (format!("mr/package/{source}"), "srcfiles")
         };
-        let fine = *pool == "pool" && !name.is_empty();
-        fine.then(|| Self { base, list, rest: rest.to_owned(), file: (*file).to_owned() })
+        let is_pool = *pool == "pool" && !name.is_empty();
+        is_pool.then(|| Self { base, list, rest: rest.to_owned(), file: (*file).to_owned() })
     }
 
     /// Where the versions are.

@@ -46,9 +46,11 @@ fn serve(stream: &TcpStream) {
         Some("/mr/binary/old/") => {
             ("200 OK", br#"{"result":[{"binary_version":"1:1.0"},{"binary_version":"1:1.0-1"}]}"#)
         }
-        Some("/mr/binary/old/1:1.0-1/binfiles?fileinfo=1") => ("200 OK", KEPT.as_bytes()),
         Some("/mr/package/old/") => ("200 OK", br#"{"result":[{"version":"1:1.0-1"}]}"#),
-        Some("/mr/package/old/1:1.0-1/srcfiles?fileinfo=1") => ("200 OK", KEPT.as_bytes()),
+        Some(
+            "/mr/binary/old/1:1.0-1/binfiles?fileinfo=1"
+            | "/mr/package/old/1:1.0-1/srcfiles?fileinfo=1",
+        ) => ("200 OK", KEPT.as_bytes()),
         Some("/file/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") => ("200 OK", b"binary"),
         Some("/file/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb") => ("200 OK", b"source"),
         Some("/file/cccccccccccccccccccccccccccccccccccccccc") => ("200 OK", b"forged"),
@@ -256,7 +258,8 @@ fn an_archive_at_a_time_comes_from_services_and_templates() {
     for root in [base.clone(), format!("{base}/at/{{timestamp}}/")] {
         let cache = tempfile::tempdir().unwrap();
         let endpoints = Endpoints::default().with_snapshots([root]);
-        let answers = Mirror::new(&endpoints, cache.path()).unwrap().fetch(&[then.clone()]);
+        let answers =
+            Mirror::new(&endpoints, cache.path()).unwrap().fetch(std::slice::from_ref(&then));
         assert_eq!(answers, [Ok(Digest::of(b"then"))]);
     }
     let cache = tempfile::tempdir().unwrap();
