@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use etcetera::{AppStrategy, AppStrategyArgs};
 use reattest_attestation::NetworkId;
-use serde::{Deserialize, Serialize};
+use reattest_rebuilder::retention::{Age, Bytes, Keep};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::fault::Fault;
 
@@ -48,6 +49,9 @@ pub struct Config {
     /// Where artifacts and sources come from.
     #[serde(default)]
     pub archive: Archive,
+    /// How much the cache of this user keeps.
+    #[serde(default, skip_serializing_if = "Cache::is_default")]
+    pub cache: Cache,
     /// For demonstrations: the builder of this node falsifies what came out, so that its honest
     /// signer signs a lie. It harms nobody but its own operator's name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -64,9 +68,73 @@ pub struct Archive {
     /// Base URIs of Python indexes, above the projects' pages; without any, what pip uses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub python: Vec<String>,
+    /// Snapshot services by their base URIs, asked for pinned files that no mirror has any more; and
+    /// roots of the archive at a time, with `{timestamp}` where the time stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
+    pub snapshot: Vec<String>,
     /// The keyring that the archive's index is checked with.
     #[serde(default)]
     pub keyring: Option<PathBuf>,
+}
+
+/// How much of inputs, environments and outputs that differed is kept, by last use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// All together, e.g. `"20 GiB"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<Bytes>,
+    /// The longest time since the last use, e.g. `"90 days"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Age>,
+}
+
+impl Cache {
+    /// The limits, with the defaults where nothing is said.
+    pub fn keep(&self) -> Keep {
+        let default = Keep::default();
+        Keep {
+            max_bytes: self.max_bytes.map_or(default.max_bytes, |bytes| bytes.0),
+            max_age: self.max_age.map_or(default.max_age, |age| age.0),
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Archive {
+    /// A URI that is none would be passed over in silence, and another registry asked.
+    fn check(&self, file: &Path) -> Result<(), Fault> {
+        let keys =
+            [("debian", &self.debian), ("python", &self.python), ("snapshot", &self.snapshot)];
+        for (key, uris) in keys {
+            for uri in uris {
+                if !uri.starts_with("http://") && !uri.starts_with("https://") {
+                    return Err(Fault::text(format!(
+                        "{}: found archive.{key} = {uri:?}, needed an http or https URI",
+                        file.display()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `"URI"` or `["URI", …]`.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "needed a URI or a list of URIs")]
+    enum Given {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Given::deserialize(deserializer)? {
+        Given::One(uri) => vec![uri],
+        Given::More(uris) => uris,
+    })
 }
 
 impl Config {
@@ -78,6 +146,7 @@ impl Config {
         })?;
         let mut config: Self =
             toml::from_str(&text).map_err(|error| Fault::new(name.to_string(), error))?;
+        config.archive.check(path)?;
         let base = path.parent().unwrap_or(Path::new("."));
         config.data = base.join(&config.data);
         config.policy = base.join(&config.policy);

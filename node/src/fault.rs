@@ -55,6 +55,10 @@ macro_rules! speaks_for_itself {
 speaks_for_itself!(
     crate::link::LinkError,
     crate::store::LogError,
+    reattest_rebuilder::CasError,
+    reattest_rebuilder::FetchProblem,
     reattest_rebuilder::RebuildError,
+    reattest_rebuilder::inputs::InputsError,
+    reattest_rebuilder::retention::RetentionError,
     reattest_rebuilder::ReferenceError,
 );

@@ -91,7 +91,9 @@ pub fn mirror(workshop: &Workshop, archive: &Archive) -> Result<Mirror, FetchPro
     } else {
         Endpoints::given(archive.debian.iter().cloned())
     };
-    let endpoints = endpoints.with_python(archive.python.iter().cloned());
+    let endpoints = endpoints
+        .with_python(archive.python.iter().cloned())
+        .with_snapshots(archive.snapshot.iter().cloned());
     Mirror::new(&endpoints, &workshop.cache).map_err(|error| FetchProblem::Store {
         location: workshop.cache.display().to_string(),
         why: error.to_string(),

@@ -4,18 +4,30 @@
 //! moment leaves at most a temporary file. Reading hashes again: a disk that lies is found here,
 //! not in a build.
 
+pub(crate) mod partial;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use reattest_attestation::Digest;
 use reattest_attestation::digest::Digester;
 use tempfile::NamedTempFile;
 
+use crate::retention;
+use crate::retention::presence::{self, Presence};
+
 /// The store; cheap to clone, safe to share between processes.
 #[derive(Debug, Clone)]
 pub struct Cas {
     root: PathBuf,
+    partials: PathBuf,
+    cache: PathBuf,
+    // Whatever is used from now on stays while any clone lives.
+    _presence: Arc<Presence>,
 }
 
 /// Why a blob could not be kept or given.
@@ -65,8 +77,12 @@ pub enum CasError {
     },
 }
 
+/// A collection puts a blob back within microseconds; on a busy machine within some milliseconds.
+const PUT_BACK_TRIES: u32 = 3;
+const PUT_BACK_WAIT: Duration = Duration::from_millis(5);
+
 impl CasError {
-    fn io(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::StorageFull {
             return Self::NoSpace(path.to_owned());
         }
@@ -79,7 +95,14 @@ impl Cas {
     pub fn below(cache: &Path) -> Result<Self, CasError> {
         let root = cache.join("blobs").join("sha256");
         fs::create_dir_all(&root).map_err(|e| CasError::io(&root, e))?;
-        Ok(Self { root })
+        let presence = Presence::below(cache).map_err(|e| CasError::io(cache, e))?;
+        let presence = Arc::new(presence);
+        Ok(Self {
+            root,
+            partials: partial::directory(cache),
+            cache: cache.to_owned(),
+            _presence: presence,
+        })
     }
 
     /// Where a blob is or would be.
@@ -88,9 +111,10 @@ impl Cas {
         self.root.join(hex.get(..2).unwrap_or_default()).join(hex)
     }
 
-    /// Whether a blob of this name is there. Its bytes are checked when it is opened.
+    /// Whether a blob of this name is there, to be used soon. Its bytes are checked when it is opened.
     pub fn has(&self, digest: &Digest) -> bool {
-        self.path(digest).is_file()
+        let path = self.path(digest);
+        path.is_file() && presence::used(&path)
     }
 
     /// Keeps these bytes.
@@ -109,7 +133,7 @@ impl Cas {
     /// A blob's file, read once to check its digest and rewound.
     pub fn open(&self, digest: &Digest) -> Result<File, CasError> {
         let path = self.path(digest);
-        let mut file = match File::open(&path) {
+        let mut file = match self.find(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(CasError::Missing(*digest));
             }
@@ -123,6 +147,24 @@ impl Cas {
         }
         file.rewind().map_err(|e| CasError::io(&path, e))?;
         Ok(file)
+    }
+
+    /// Opens and says so. A collection that had it in hand puts it back when it sees the use.
+    fn find(&self, path: &Path) -> io::Result<File> {
+        for _ in 0..PUT_BACK_TRIES {
+            match File::open(path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Ok(file) if presence::used(path) => return Ok(file),
+                Ok(_) => {}
+                refused => return refused,
+            }
+            // Without a collection there is nothing to wait for.
+            if !retention::is_collecting(&self.cache) {
+                break;
+            }
+            thread::sleep(PUT_BACK_WAIT);
+        }
+        File::open(path)
     }
 
     /// A small blob's bytes, checked.
@@ -150,12 +192,20 @@ impl Cas {
 /// The SHA-256 of everything that a reader still gives.
 pub fn digest_of(reader: &mut impl Read) -> io::Result<Digest> {
     let mut digester = Digester::new();
+    digest_into(&mut digester, reader)?;
+    Ok(digester.finish())
+}
+
+/// Adds everything that a reader still gives; the count of its bytes.
+fn digest_into(digester: &mut Digester, reader: &mut impl Read) -> io::Result<u64> {
     let mut buffer = vec![0; 1 << 17];
+    let mut length = 0_u64;
     loop {
         let count = reader.read(&mut buffer)?;
         if count == 0 {
-            return Ok(digester.finish());
+            return Ok(length);
         }
+        length = length.saturating_add(count as u64);
         digester.update(buffer.get(..count).unwrap_or_default());
     }
 }

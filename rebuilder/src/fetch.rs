@@ -7,8 +7,11 @@ mod resolve;
 mod url;
 mod heads;
 mod refusal;
+mod progress;
+mod download;
 mod client;
 mod simple;
+pub mod snapshot;
 mod registries;
 mod mirror;
 
@@ -17,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 pub use endpoints::{Endpoints, EndpointsError};
 pub use location::{Location, LocationError};
-pub use mirror::{Mirror, Transferred};
+pub use mirror::Mirror;
+pub use progress::Transferred;
 
 /// One file of a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,3 +139,5 @@ pub trait Fetch {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod resume_tests;

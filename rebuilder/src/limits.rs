@@ -61,3 +61,11 @@ pub const PAX_BYTES: u64 = 64 << 10;
 pub const PAX_RECORDS: usize = 64;
 /// Memory for one xz stream: its highest level needs 65 MiB.
 pub const XZ_MEMORY: u64 = 128 << 20;
+/// A download that grew by this much between two interruptions makes progress and may go on.
+pub const RESUME_PROGRESS_BYTES: u64 = 1 << 20;
+/// The longest that a busy server may ask to be left alone; beyond it the next one is asked.
+pub const RETRY_AFTER: Duration = Duration::from_mins(1);
+/// One answer of a snapshot service: the package with most files has 2 MB.
+pub const SERVICE_ANSWER_BYTES: u64 = 16 << 20;
+/// The record of one rebuild's kept outputs: 64 outputs of two runs take 20 KB.
+pub const KEPT_RECORD_BYTES: u64 = 1 << 20;

@@ -4,7 +4,9 @@ mod announce;
 mod bundle;
 mod demo;
 mod export;
+mod gc;
 mod init;
+mod inputs;
 mod node;
 pub mod output;
 mod policy;
@@ -56,6 +58,10 @@ enum Command {
     Rebuild(rebuild::Rebuild),
     /// Pins a recipe file's packages, and shows what is signed of it.
     Recipe(recipe::Recipe),
+    /// Removes what the cache need not keep, least recently used first.
+    Gc(gc::Gc),
+    /// Carries every input of a recipe as one file.
+    Inputs(inputs::Inputs),
     /// The verdict of your policy on files.
     Verify(verify::Verify),
     /// What the network says of a package or a file.
@@ -115,6 +121,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Announce(command) => command.run(&load(config)?),
         Command::Rebuild(command) => command.run(config),
         Command::Recipe(command) => command.run(config),
+        Command::Gc(command) => command.run(config),
+        Command::Inputs(command) => command.run(config),
         Command::Verify(command) => command.run(config),
         Command::Query(command) => command.run(config),
         Command::Bundle(command) => command.run(config),

@@ -251,7 +251,7 @@ impl Bar {
     }
 
     pub(super) fn transfer(&self, transferred: Transferred) {
-        let Transferred { done, total, bytes, total_bytes } = transferred;
+        let Transferred { done, total, bytes, total_bytes, .. } = transferred;
         self.style("  {spinner} {msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}");
         self.bar.set_length(total_bytes);
         self.bar.set_position(bytes);

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
-use crate::config::{Archive, Config, Role};
+use crate::config::{Archive, Cache, Config, Role};
 use crate::fault::Fault;
 use crate::setup;
 use crate::shell::control::{self, Answer, Ask};
@@ -50,6 +50,7 @@ impl Operator {
             key: Some(key_file),
             certificate: Some(certificate_file),
             archive: Archive::default(),
+            cache: Cache::default(),
             consumer_key: None,
             lies,
         };

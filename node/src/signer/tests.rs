@@ -46,6 +46,7 @@ fn config(home: &Path) -> Config {
         key: Some(home.join("key")),
         certificate: Some(home.join("certificate")),
         archive: Archive::default(),
+        cache: crate::config::Cache::default(),
         consumer_key: None,
         lies: false,
     }

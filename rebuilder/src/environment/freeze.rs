@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use crate::error::RebuildError;
 use crate::progress::Cancel;
+use crate::retention;
 use crate::scratch;
 
 const WAIT: Duration = Duration::from_millis(50);
@@ -28,7 +29,8 @@ pub(super) fn frozen(
     make: impl FnOnce(&Path) -> Result<(), RebuildError>,
 ) -> Result<(PathBuf, bool), RebuildError> {
     let path = store.join(digest.to_string());
-    if path.is_dir() {
+    // Said first: a collection that is about to remove it then lets it be.
+    if path.is_dir() && retention::used(&path) {
         return Ok((path, true));
     }
     let io = |e| RebuildError::io("cannot make the directory", store, e);

@@ -1,6 +1,5 @@
 //! One file over HTTP (step 2): retried, checked while it is written, not fetched when unchanged.
 
-use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -14,10 +13,13 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 
 use super::heads::{Head, Heads};
+use super::progress::Tick;
 use super::refusal::Refusal;
 use super::resolve::Names;
 use super::{Endpoints, FetchProblem, Want, url};
+use crate::cas::partial::Partial;
 use crate::cas::{Cas, CasError};
+use crate::clock::{self, Stopwatch};
 use crate::limits;
 use crate::progress::Cancel;
 
@@ -27,7 +29,7 @@ pub(super) struct Client {
     names: Names,
     pub(super) endpoints: Endpoints,
     pub(super) cas: Cas,
-    heads: Heads,
+    pub(super) heads: Heads,
     pub(super) cancel: Cancel,
     downloaded: AtomicU64,
 }
@@ -53,8 +55,8 @@ pub(super) struct Arrived {
 const CONNECT_WAIT: Duration = Duration::from_secs(15);
 const READ_WAIT: Duration = Duration::from_mins(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
-/// A signed index states its date within its first bytes; see [`Client::is_unchanged`].
-const PREFIX_BYTES: usize = 4096;
+/// How soon a stop is noticed while waiting.
+const SLICE: Duration = Duration::from_millis(50);
 
 impl Client {
     pub(super) fn new(endpoints: &Endpoints, cache: &Path) -> Result<Self, CasError> {
@@ -76,7 +78,7 @@ impl Client {
             names,
             endpoints: endpoints.clone(),
             cas: Cas::below(cache)?,
-            heads: Heads(cache.join("heads")),
+            heads: Heads::below(cache),
             cancel: Cancel::new(),
             downloaded: AtomicU64::new(0),
         })
@@ -86,147 +88,159 @@ impl Client {
         self.downloaded.load(Ordering::SeqCst)
     }
 
-    /// Asks one address until it answers, some times at most.
+    /// Asks one address until it answers, some times at most; what came before an interruption stays.
     pub(super) fn fetch_from(
         &self,
         address: &Address<'_>,
-        ticks: &Sender<u64>,
+        ticks: &Sender<Tick>,
     ) -> Result<Arrived, Refusal> {
-        let mut pause = FIRST_PAUSE;
-        let mut last = String::new();
-        for attempt in 0..limits::FETCH_ATTEMPTS {
-            if self.cancel.is_cancelled() {
-                let location = address.want.location.clone();
-                return Err(Refusal::Final(FetchProblem::Cancelled { location }));
+        let want = address.want;
+        let mut partial = match want.expected {
+            Some((digest, _)) => {
+                Some(self.cas.partial(&digest).map_err(|e| Refusal::store(want, &e))?)
             }
-            if attempt > 0 {
-                thread::sleep(pause);
-                pause = pause.saturating_mul(3);
-            }
-            match self.ask(address, ticks) {
-                Err(Refusal::Silent(why)) => {
-                    self.names.forget();
-                    last = why;
+            None => None,
+        };
+        let length = |partial: &Option<Partial>| partial.as_ref().map_or(0, Partial::length);
+        let _ = ticks.send(Tick::Resumed(length(&partial)));
+        let (mut pause, mut attempt, mut restarted) = (FIRST_PAUSE, 1, false);
+        loop {
+            self.check_not_cancelled(want)?;
+            let before = length(&partial);
+            let (why, after) = match (self.ask(address, partial.as_mut(), ticks), &mut partial) {
+                // Bytes of an earlier connection were wrong, or seem so: once more without them.
+                (Err(refusal), Some(partial))
+                    if before > 0 && !restarted && refusal.is_doubtful() =>
+                {
+                    tracing::debug!(location = want.location, "a download begins again");
+                    self.begin_again(want, partial, ticks)?;
+                    restarted = true;
+                    continue;
                 }
-                answer => return answer,
+                (Err(Refusal::Doubtful(why)), _) => (why, None),
+                (Err(Refusal::Silent { why, after }), _) => (why, after),
+                (answer, _) => {
+                    if answer.is_err() {
+                        let _ = ticks.send(Tick::Lost(length(&partial)));
+                    }
+                    return answer;
+                }
+            };
+            self.names.forget();
+            let grown = length(&partial).saturating_sub(before);
+            if grown >= limits::RESUME_PROGRESS_BYTES {
+                (pause, attempt) = (FIRST_PAUSE, 0);
             }
+            let too_long = after.is_some_and(|after| after > limits::RETRY_AFTER);
+            if attempt >= limits::FETCH_ATTEMPTS || too_long {
+                let _ = ticks.send(Tick::Lost(length(&partial)));
+                return Err(Refusal::silent(why));
+            }
+            self.wait(after.unwrap_or(pause), want)?;
+            pause = pause.saturating_mul(3);
+            attempt += 1;
         }
-        Err(Refusal::Silent(last))
     }
 
-    fn ask(&self, address: &Address<'_>, ticks: &Sender<u64>) -> Result<Arrived, Refusal> {
-        let head = address.want.expected.is_none().then(|| self.head(&address.url)).flatten();
-        let accept = address.accept.map(|media| ("Accept", media));
-        let fields: Vec<(&str, &str)> =
-            accept.into_iter().chain(head.iter().flat_map(Head::conditions)).collect();
-        let (mut response, landed) = self.get(&address.url, &fields)?;
-        let digest = match (response.status().as_u16(), &head) {
+    fn check_not_cancelled(&self, want: &Want) -> Result<(), Refusal> {
+        if self.cancel.is_cancelled() {
+            let location = want.location.clone();
+            return Err(Refusal::Final(FetchProblem::Cancelled { location }));
+        }
+        Ok(())
+    }
+
+    /// In slices, since a sleep cannot be cancelled.
+    fn wait(&self, pause: Duration, want: &Want) -> Result<(), Refusal> {
+        let started = Stopwatch::start();
+        while started.elapsed() < pause {
+            self.check_not_cancelled(want)?;
+            thread::sleep(SLICE.min(pause.saturating_sub(started.elapsed())));
+        }
+        Ok(())
+    }
+
+    fn ask(
+        &self,
+        address: &Address<'_>,
+        partial: Option<&mut Partial>,
+        ticks: &Sender<Tick>,
+    ) -> Result<Arrived, Refusal> {
+        if let (Some(partial), Some((digest, size))) = (partial, address.want.expected) {
+            return self.ask_rest(address, partial, (digest, size), ticks);
+        }
+        let head = self.head(&address.url);
+        let fields: Vec<(&str, &str)> = head.iter().flat_map(Head::conditions).collect();
+        let (mut response, landed) = self.get(address, &fields)?;
+        match (response.status().as_u16(), &head) {
             (304, Some(head)) => {
                 let landed = head.landed.clone().unwrap_or(landed);
-                return Ok(Arrived { digest: head.digest, landed });
+                Ok(Arrived { digest: head.digest, landed })
             }
-            (200, _) => self.take(address, &landed, head.as_ref(), &mut response, ticks)?,
-            (403 | 404 | 410, _) => return Err(Refusal::NotThere),
-            (status, _) => return Err(Refusal::Silent(format!("HTTP status {status}"))),
-        };
+            (200, _) => {
+                let digest = self.whole(address, &landed, head.as_ref(), &mut response, ticks)?;
+                Ok(Arrived { digest, landed })
+            }
+            _ => Err(refused(&response)),
+        }
+    }
+
+    /// Asks for what is missing; a kill between the last byte and the name leaves nothing to ask for.
+    fn ask_rest(
+        &self,
+        address: &Address<'_>,
+        partial: &mut Partial,
+        (digest, size): (Digest, u64),
+        ticks: &Sender<Tick>,
+    ) -> Result<Arrived, Refusal> {
+        let here = partial.length();
+        if here > 0 && here >= size {
+            partial.keep(&self.cas).map_err(|e| Refusal::store(address.want, &e))?;
+            return Ok(Arrived { digest, landed: address.url.clone() });
+        }
+        let range = format!("bytes={here}-");
+        let fields: &[(&str, &str)] = if here > 0 { &[("Range", &range)] } else { &[] };
+        let (mut response, landed) = self.get(address, fields)?;
+        match response.status().as_u16() {
+            200 => {}
+            206 if here > 0 => {}
+            416 if here > 0 => {
+                return Err(Refusal::Doubtful("it has no such range".to_owned()));
+            }
+            _ => return Err(refused(&response)),
+        }
+        let digest = self.continued(address, partial, &mut response, ticks)?;
         Ok(Arrived { digest, landed })
     }
 
     /// Follows redirects, never down from https, and tells where they led.
     fn get(
         &self,
-        asked: &str,
+        address: &Address<'_>,
         fields: &[(&str, &str)],
     ) -> Result<(Response<ureq::Body>, String), Refusal> {
-        let mut url = asked.to_owned();
+        let mut url = address.url.clone();
+        let accept = address.accept.map(|media| ("Accept", media));
         for _ in 0..=limits::REDIRECTS {
             let mut request = self.agent.get(&url);
-            for (name, value) in fields {
+            for (name, value) in accept.iter().chain(fields) {
                 request = request.header(*name, *value);
             }
-            let response = request.call().map_err(|e| Refusal::Silent(e.to_string()))?;
+            let response = request.call().map_err(|e| Refusal::silent(e.to_string()))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok((response, url));
             }
             let to = header(&response, "location").unwrap_or_default();
             let no =
-                || Refusal::Silent(format!("it redirects {url} to {to:?}, which is not followed"));
+                || Refusal::silent(format!("it redirects {url} to {to:?}, which is not followed"));
             url = url::of_redirect(&url, &to).ok_or_else(no)?;
         }
-        Err(Refusal::Silent(format!("more than {} redirects", limits::REDIRECTS)))
+        Err(Refusal::silent(format!("more than {} redirects", limits::REDIRECTS)))
     }
 
-    fn take(
-        &self,
-        address: &Address<'_>,
-        landed: &str,
-        head: Option<&Head>,
-        response: &mut Response<ureq::Body>,
-        ticks: &Sender<u64>,
-    ) -> Result<Digest, Refusal> {
-        let (etag, modified) = (header(response, "etag"), header(response, "last-modified"));
-        let announced = header(response, "content-length").and_then(|l| l.parse::<u64>().ok());
-        let mut body = response.body_mut().as_reader();
-        let mut start = Vec::new();
-        let first = body.by_ref().take(PREFIX_BYTES as u64).read_to_end(&mut start);
-        first.map_err(|e| Refusal::Silent(e.to_string()))?;
-        let dated = head.filter(|_| address.dated);
-        if let Some(head) = dated.filter(|h| self.is_unchanged(h, announced, &start)) {
-            return Ok(head.digest);
-        }
-        let (digest, size) = self.keep(address.want, &mut start.as_slice().chain(body), ticks)?;
-        if address.want.expected.is_none() {
-            let url = address.url.clone();
-            let landed = (landed != url).then(|| landed.to_owned());
-            self.heads.remember(&Head { url, landed, digest, size, etag, modified });
-        }
-        Ok(digest)
-    }
-
-    /// A mirror without validators sends everything each time. An index of the same length and date
-    /// is the same index; a mirror that lied here could as well answer 304, and gain as little.
-    fn is_unchanged(&self, head: &Head, announced: Option<u64>, start: &[u8]) -> bool {
-        let known = self.cas.read(&head.digest, limits::SIGNED_INDEX_BYTES).unwrap_or_default();
-        announced == Some(head.size) && known.len() as u64 == head.size && known.starts_with(start)
-    }
-
-    fn keep(
-        &self,
-        want: &Want,
-        body: &mut dyn Read,
-        ticks: &Sender<u64>,
-    ) -> Result<(Digest, u64), Refusal> {
-        let mut blob = self.cas.writer().map_err(|e| Refusal::store(want, &e))?;
-        let mut buffer = vec![0; 1 << 16];
-        let mut size = 0_u64;
-        loop {
-            let count = body.read(&mut buffer).map_err(|e| Refusal::Silent(e.to_string()))?;
-            if count == 0 {
-                break;
-            }
-            size = size.saturating_add(count as u64);
-            self.check_running(want, size)?;
-            blob.write_all(buffer.get(..count).unwrap_or_default())
-                .map_err(|e| Refusal::write(want, &self.heads.0, &e))?;
-            self.downloaded.fetch_add(count as u64, Ordering::SeqCst);
-            let _ = ticks.send(count as u64);
-        }
-        if want.expected.is_some_and(|(_, expected)| size < expected) {
-            return Err(Refusal::Silent(format!("the connection ended after {size} bytes")));
-        }
-        let kept = blob.keep(want.expected.map(|(digest, _)| digest));
-        kept.map(|digest| (digest, size)).map_err(|e| Refusal::store(want, &e))
-    }
-
-    fn check_running(&self, want: &Want, size: u64) -> Result<(), Refusal> {
-        let location = want.location.clone();
-        if size > want.limit {
-            return Err(Refusal::Final(FetchProblem::TooLarge { location, limit: want.limit }));
-        }
-        if self.cancel.is_cancelled() {
-            return Err(Refusal::Final(FetchProblem::Cancelled { location }));
-        }
-        Ok(())
+    /// Bytes came over the network.
+    pub(super) fn came(&self, bytes: u64) {
+        self.downloaded.fetch_add(bytes, Ordering::SeqCst);
     }
 
     fn head(&self, url: &str) -> Option<Head> {
@@ -234,6 +248,34 @@ impl Client {
     }
 }
 
-fn header(response: &Response<ureq::Body>, name: &str) -> Option<String> {
+/// What a status without a file means.
+fn refused(response: &Response<ureq::Body>) -> Refusal {
+    match response.status().as_u16() {
+        403 | 404 | 410 => Refusal::NotThere,
+        status => {
+            let after = header(response, "retry-after").and_then(|text| retry_after(&text));
+            Refusal::Silent { why: busy(status, after), after }
+        }
+    }
+}
+
+fn busy(status: u16, after: Option<Duration>) -> String {
+    match after {
+        Some(after) => format!("HTTP status {status}, asks to come back in {} s", after.as_secs()),
+        None => format!("HTTP status {status}"),
+    }
+}
+
+/// RFC 9110, 10.2.3: seconds, or a date.
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(&text.replace("GMT", "+0000")).ok()?;
+    let seconds = date.timestamp().as_second().saturating_sub(clock::now().as_unix());
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+pub(super) fn header(response: &Response<ureq::Body>, name: &str) -> Option<String> {
     Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }

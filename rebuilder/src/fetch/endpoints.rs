@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use deb822_fast::Deb822;
 
-use super::pip;
+use super::{pip, snapshot};
 
 /// Roots by registry, in the order in which they are asked, each without a trailing slash.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub struct Endpoints {
     debian: Vec<String>,
     /// Empty: pip says it when it is needed.
     python: Vec<String>,
+    snapshots: Vec<String>,
 }
 
 /// Why no endpoint could be read.
@@ -60,6 +61,30 @@ impl Endpoints {
         self.python.clear();
         roots.into_iter().for_each(|root| add(&mut self.python, &root));
         self
+    }
+
+    /// Snapshot services by their base URIs, and archives at a time as templates with `{timestamp}`.
+    #[must_use]
+    pub fn with_snapshots(mut self, roots: impl IntoIterator<Item = String>) -> Self {
+        self.snapshots.clear();
+        roots.into_iter().for_each(|root| add(&mut self.snapshots, &root));
+        self
+    }
+
+    /// Services that answer the machine-readable API.
+    pub(super) fn services(&self) -> impl Iterator<Item = &String> {
+        self.snapshots.iter().filter(|root| !root.contains(snapshot::TIME))
+    }
+
+    /// The roots of an archive as it was at a time. A template says one archive, Debian's own.
+    pub(super) fn archive_at(&self, archive: &str, time: &str) -> Vec<String> {
+        let root = |base: &String| {
+            if base.contains(snapshot::TIME) {
+                return (archive == "debian").then(|| base.replace(snapshot::TIME, time));
+            }
+            Some(format!("{base}/archive/{archive}/{time}"))
+        };
+        self.snapshots.iter().filter_map(root).collect()
     }
 
     /// The Debian archives.

@@ -31,23 +31,33 @@ impl Head {
 }
 
 /// The directory of all heads.
-pub(super) struct Heads(pub(super) PathBuf);
+pub(super) struct Heads(PathBuf);
 
 impl Heads {
-    fn path(&self, url: &str) -> PathBuf {
+    /// The heads below a cache directory.
+    pub(super) fn below(cache: &Path) -> Self {
+        Self(cache.join("heads"))
+    }
+
+    /// The directory, for messages about its disk.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn file(&self, url: &str) -> PathBuf {
         self.0.join(format!("{}.json", Digest::of(url.as_bytes())))
     }
 
     /// What was said of this URL the last time.
     pub(super) fn of(&self, url: &str) -> Option<Head> {
-        let text = fs::read(self.path(url)).ok()?;
+        let text = fs::read(self.file(url)).ok()?;
         let head: Head = serde_json::from_slice(&text).ok()?;
         (head.url == url).then_some(head)
     }
 
     /// Only a hint: without it the next run downloads again.
     pub(super) fn remember(&self, head: &Head) {
-        if let Err(error) = write(&self.0, &self.path(&head.url), head) {
+        if let Err(error) = write(&self.0, &self.file(&head.url), head) {
             tracing::debug!(%error, "an index will be downloaded again next time");
         }
     }

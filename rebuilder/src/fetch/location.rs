@@ -8,6 +8,8 @@ use std::str::FromStr;
 use reattest_attestation::Digest;
 use ureq::http::Uri;
 
+use crate::reference::{is_name, is_version};
+
 /// The longest location: file names reach 255 bytes, the URLs of release archives 500.
 const LOCATION_BYTES: usize = 2048;
 
@@ -37,6 +39,23 @@ pub enum Location {
         /// Its digest.
         digest: Digest,
     },
+    /// `snapshot:ARCHIVE/TIME/PATH`: a path below an archive's root as it was at that time.
+    Snapshot {
+        /// The archive's name at the snapshot service, e.g. `debian`.
+        archive: String,
+        /// The time, `YYYYMMDDTHHMMSSZ`; the service takes the last state that is not later.
+        time: String,
+        /// The path below the archive's root.
+        path: String,
+    },
+    /// `snapshot:mr/binary/NAME/VERSION/binfiles`: which files an exact version had, as JSON; read by
+    /// [`snapshot::files`](super::snapshot::files). Nothing signs it.
+    SnapshotFiles {
+        /// The binary package.
+        name: String,
+        /// Its full version.
+        version: String,
+    },
     /// `https://…` or `http://…`: pinned by digest only, so the transport adds nothing.
     Url {
         /// The whole URL.
@@ -49,7 +68,7 @@ pub enum Location {
 pub enum LocationError {
     /// No scheme, or one that this version does not know.
     #[error(
-        "found the location {0:?}; needed debian:PATH, pypi:PROJECT/, pypi:PROJECT/FILENAME, https://… or http://…; a newer reattest may know it"
+        "found the location {0:?}; needed debian:PATH, snapshot:ARCHIVE/TIME/PATH, pypi:PROJECT/, pypi:PROJECT/FILENAME, https://… or http://…; a newer reattest may know it"
     )]
     Scheme(String),
     /// The scheme is known, the rest is not of its form.
@@ -81,6 +100,9 @@ impl FromStr for Location {
                 .parse()
                 .map(|digest| Self::Content { digest })
                 .map_err(|_| form("sha256: and 64 hexadecimal digits")),
+            Some(("snapshot", rest)) => snapshot(rest).ok_or_else(|| {
+                form("snapshot:ARCHIVE/YYYYMMDDTHHMMSSZ/PATH or snapshot:mr/binary/NAME/VERSION/binfiles")
+            }),
             Some(("https" | "http", _)) => {
                 url(text).ok_or_else(|| form("a URL with a host, without user, password and fragment"))
             }
@@ -96,6 +118,10 @@ impl fmt::Display for Location {
             Self::PythonProject { project } => write!(f, "pypi:{project}/"),
             Self::PythonFile { project, file } => write!(f, "pypi:{project}/{file}"),
             Self::Content { digest } => write!(f, "sha256:{digest}"),
+            Self::Snapshot { archive, time, path } => write!(f, "snapshot:{archive}/{time}/{path}"),
+            Self::SnapshotFiles { name, version } => {
+                write!(f, "snapshot:mr/binary/{name}/{version}/binfiles")
+            }
             Self::Url { url } => f.write_str(url),
         }
     }
@@ -115,6 +141,26 @@ fn python(rest: &str) -> Option<Location> {
         return Some(Location::PythonProject { project });
     }
     is_file_name(&file).then_some(Location::PythonFile { project, file })
+}
+
+fn snapshot(rest: &str) -> Option<Location> {
+    let parts: Vec<&str> = rest.split('/').collect();
+    if let ["mr", "binary", name, version, "binfiles"] = parts.as_slice() {
+        let fine = is_name(name) && is_version(version);
+        let (name, version) = ((*name).to_owned(), (*version).to_owned());
+        return fine.then_some(Location::SnapshotFiles { name, version });
+    }
+    let (archive, rest) = rest.split_once('/')?;
+    let (time, path) = rest.split_once('/')?;
+    let fine = is_name(archive) && is_time(time) && is_plain_path(path);
+    let (archive, time, path) = (archive.to_owned(), time.to_owned(), path.to_owned());
+    fine.then_some(Location::Snapshot { archive, time, path })
+}
+
+/// `YYYYMMDDTHHMMSSZ`, as snapshot services write it.
+pub(crate) fn is_time(text: &str) -> bool {
+    let form = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c });
+    form.eq("00000000T000000Z".chars())
 }
 
 fn url(text: &str) -> Option<Location> {
@@ -164,6 +210,8 @@ mod tests {
             "pypi:attrs/",
             "pypi:typing-extensions/typing_extensions-4.12.2-py3-none-any.whl",
             "pypi:a/a-1!2.0+local.tar.gz",
+            "snapshot:debian/20250520T000000Z/dists/trixie/InRelease",
+            "snapshot:mr/binary/netbase/1:6.4+b1/binfiles",
             "https://example.org/a/b-1.0.tar.gz?raw=1",
             "http://127.0.0.1:8000/x",
         ] {
@@ -198,6 +246,10 @@ mod tests {
             "https:///x",
             "https://example.org/a b",
             "https:x",
+            "snapshot:debian/20250520/dists/x",
+            "snapshot:debian/20250520T000000Z/../x",
+            "snapshot:mr/binary/net/base/6.4/binfiles",
+            "snapshot:20250520T000000Z",
         ] {
             assert!(matches!(text.parse::<Location>(), Err(LocationError::Form { .. })), "{text}");
         }

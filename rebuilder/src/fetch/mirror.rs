@@ -7,11 +7,12 @@ use std::sync::mpsc;
 use std::thread;
 
 use reattest_attestation::Digest;
-use serde::{Deserialize, Serialize};
 
 use super::client::Client;
+use super::progress::{Speed, Tick, Transferred};
 use super::{Endpoints, Fetch, FetchProblem, Want};
 use crate::cas::CasError;
+use crate::clock::Stopwatch;
 use crate::limits;
 use crate::progress::Cancel;
 
@@ -19,19 +20,6 @@ use crate::progress::Cancel;
 pub struct Mirror {
     client: Client,
     on_progress: Option<Box<dyn FnMut(Transferred) + Send>>,
-}
-
-/// How far a batch of downloads is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transferred {
-    /// Files that are in the store now.
-    pub done: usize,
-    /// Files in the batch.
-    pub total: usize,
-    /// Bytes of the batch that are in the store or came so far.
-    pub bytes: u64,
-    /// Bytes of the batch, as far as they are announced.
-    pub total_bytes: u64,
 }
 
 impl Mirror {
@@ -106,18 +94,20 @@ fn pick<'a>(
 }
 
 fn report(
-    ticked: &mpsc::Receiver<u64>,
+    ticked: &mpsc::Receiver<Tick>,
     wants: &[Want],
     done: &AtomicUsize,
     mut on_progress: Option<&mut (dyn FnMut(Transferred) + Send + 'static)>,
 ) {
     let total_bytes = wants.iter().filter_map(|want| want.expected).map(|(_, size)| size).sum();
-    let mut bytes = 0_u64;
+    let mut batch = Transferred { total: wants.len(), total_bytes, ..Transferred::default() };
+    let (started, mut speed) = (Stopwatch::start(), Speed::default());
     for tick in ticked {
-        bytes = bytes.saturating_add(tick);
-        let done = done.load(Ordering::SeqCst);
+        batch.note(tick);
+        batch.done = done.load(Ordering::SeqCst);
+        batch.bytes_per_second = speed.at(started.elapsed(), batch.received);
         if let Some(call) = &mut on_progress {
-            call(Transferred { done, total: wants.len(), bytes, total_bytes });
+            call(batch);
         }
     }
 }

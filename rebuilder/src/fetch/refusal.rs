@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{FetchProblem, Want};
 use crate::cas::CasError;
@@ -11,12 +12,30 @@ pub(super) enum Refusal {
     /// It answered that it has none.
     NotThere,
     /// It did not answer, or not usefully: worth another attempt.
-    Silent(String),
+    Silent {
+        /// What happened.
+        why: String,
+        /// How long it asked to be left alone.
+        after: Option<Duration>,
+    },
+    /// What it says does not fit to the bytes that an earlier connection left.
+    Doubtful(String),
     /// No other attempt and no other address can help.
     Final(FetchProblem),
 }
 
 impl Refusal {
+    /// No useful answer, and no word on when to come back.
+    pub(super) fn silent(why: String) -> Self {
+        Self::Silent { why, after: None }
+    }
+
+    /// Whether bytes of an earlier connection may be the reason.
+    pub(super) fn is_doubtful(&self) -> bool {
+        use FetchProblem::{TooLarge, WrongDigest};
+        matches!(self, Self::Doubtful(_) | Self::Final(WrongDigest { .. } | TooLarge { .. }))
+    }
+
     /// The store did not take it.
     pub(super) fn store(want: &Want, error: &CasError) -> Self {
         let location = want.location.clone();
@@ -51,7 +70,9 @@ impl Refused {
     pub(super) fn note(&mut self, asked: &str, refusal: Refusal) -> Result<(), FetchProblem> {
         match refusal {
             Refusal::NotThere => self.missing.push(asked.to_owned()),
-            Refusal::Silent(why) => self.silent.push(format!("{asked}: {why}")),
+            Refusal::Silent { why, .. } | Refusal::Doubtful(why) => {
+                self.silent.push(format!("{asked}: {why}"));
+            }
             Refusal::Final(problem) => return Err(problem),
         }
         Ok(())

@@ -1,19 +1,23 @@
 //! From a location to the addresses that are asked for it (step 2), one way for each scheme.
 
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Sender};
 
 use reattest_attestation::Digest;
 
 use super::client::{Address, Arrived, Client};
 use super::location::Location;
-use super::refusal::Refused;
+use super::progress::Tick;
+use super::refusal::{Refusal, Refused};
 use super::simple::{self, PageError};
+use super::snapshot::{Search, SnapshotError};
 use super::{FetchProblem, Want, url};
 use crate::limits;
 
 /// What helps when no Debian archive has a file.
-const NO_DEBIAN: &str =
-    "add a mirror that holds it to apt's sources or to archive.debian in the configuration";
+const NO_DEBIAN: &str = "add a mirror that holds it to apt's sources or to archive.debian in the \
+     configuration, or a snapshot service as archive.snapshot";
+/// What helps when a snapshot service has not got it either.
+const NO_SNAPSHOT: &str = "add another service to archive.snapshot in the configuration";
 /// The same for a Python index.
 const NO_PYTHON: &str =
     "use another index: archive.python in the configuration, or pip's own index-url";
@@ -25,20 +29,29 @@ impl Client {
     pub(super) fn fetch_one(
         &self,
         want: &Want,
-        ticks: &Sender<u64>,
+        ticks: &Sender<Tick>,
     ) -> Result<Digest, FetchProblem> {
         let location = want.location.parse().map_err(|why| bad(want, &why))?;
         if let Some((digest, size)) = want.expected
             && self.cas.open(&digest).is_ok()
         {
             // Nobody listens any more only when the batch is over.
-            let _ = ticks.send(size);
+            let _ = ticks.send(Tick::Here(size));
             return Ok(digest);
         }
         match &location {
             Location::Debian { path } => self.debian(path, want, ticks),
             Location::PythonProject { project } => Ok(self.page(project, want, ticks)?.digest),
             Location::PythonFile { project, file } => self.python_file(project, file, want, ticks),
+            Location::Snapshot { archive, time, path } => {
+                let roots = self.endpoints.archive_at(archive, time);
+                self.snapshot(&roots, path, want, ticks)
+            }
+            Location::SnapshotFiles { name, version } => {
+                let path = format!("mr/binary/{name}/{version}/binfiles?fileinfo=1");
+                let services: Vec<String> = self.endpoints.services().cloned().collect();
+                self.snapshot(&services, &path, want, ticks)
+            }
             Location::Url { url } => self.by_url(url, want, ticks),
             Location::Content { .. } => Err(FetchProblem::NotOnMirror {
                 location: want.location.clone(),
@@ -48,7 +61,12 @@ impl Client {
         }
     }
 
-    fn debian(&self, path: &str, want: &Want, ticks: &Sender<u64>) -> Result<Digest, FetchProblem> {
+    fn debian(
+        &self,
+        path: &str,
+        want: &Want,
+        ticks: &Sender<Tick>,
+    ) -> Result<Digest, FetchProblem> {
         let roots = self.endpoints.debian();
         if roots.is_empty() {
             return Err(FetchProblem::NoMirror {
@@ -58,16 +76,96 @@ impl Client {
                         .to_owned(),
             });
         }
+        let dated = |url| Address { url, want, accept: None, dated: true };
+        let mut refused = match self.first_of(roots, |r| dated(format!("{r}/{path}")), ticks)? {
+            Ok(arrived) => return Ok(arrived.digest),
+            Err(refused) => refused,
+        };
+        let mut fix = NO_DEBIAN;
+        // Only what is pinned: an index that no mirror has is not wanted as it once was.
+        if let (Some((_, size)), Some(search)) = (want.expected, Search::of(path)) {
+            for service in self.endpoints.services() {
+                fix = NO_SNAPSHOT;
+                match self.once_kept(service, &search, (want, size), ticks) {
+                    Ok(arrived) => return Ok(arrived.digest),
+                    Err(refusal) => refused.note(service, refusal)?,
+                }
+            }
+        }
+        Err(refused.problem(want, fix))
+    }
+
+    /// The first answer of several roots, or what all of them said.
+    fn first_of<'a>(
+        &self,
+        roots: &[String],
+        address: impl Fn(&String) -> Address<'a>,
+        ticks: &Sender<Tick>,
+    ) -> Result<Result<Arrived, Refused>, FetchProblem> {
         let mut refused = Refused::default();
         for root in roots {
-            let address =
-                Address { url: format!("{root}/{path}"), want, accept: None, dated: true };
-            match self.fetch_from(&address, ticks) {
-                Ok(arrived) => return Ok(arrived.digest),
+            match self.fetch_from(&address(root), ticks) {
+                Ok(arrived) => return Ok(Ok(arrived)),
                 Err(refusal) => refused.note(root, refusal)?,
             }
         }
-        Err(refused.problem(want, NO_DEBIAN))
+        Ok(Err(refused))
+    }
+
+    /// Finds a file of a pool in what a snapshot service keeps: versions, files, address.
+    fn once_kept(
+        &self,
+        service: &str,
+        search: &Search,
+        (want, size): (&Want, u64),
+        ticks: &Sender<Tick>,
+    ) -> Result<Arrived, Refusal> {
+        let versions = self.said(service, &search.versions(), want)?;
+        let silent = |e: &SnapshotError| Refusal::silent(e.to_string());
+        for place in search.candidates(&versions).map_err(|e| silent(&e))? {
+            let answer = self.said(service, &place, want)?;
+            if let Some(address) = search.address(&answer, size).map_err(|e| silent(&e))? {
+                let url = format!("{service}/{address}");
+                return self.fetch_from(&Address { url, want, accept: None, dated: false }, ticks);
+            }
+        }
+        Err(Refusal::NotThere)
+    }
+
+    /// A small answer of a service; its bytes are no part of the batch.
+    fn said(&self, service: &str, path: &str, want: &Want) -> Result<Vec<u8>, Refusal> {
+        let limit = limits::SERVICE_ANSWER_BYTES;
+        let want = Want { location: want.location.clone(), expected: None, limit };
+        let url = format!("{service}/{path}");
+        let address = Address { url, want: &want, accept: None, dated: false };
+        let (silence, _unheard) = mpsc::channel();
+        let arrived = self.fetch_from(&address, &silence)?;
+        self.cas.read(&arrived.digest, limit).map_err(|e| Refusal::store(&want, &e))
+    }
+
+    fn snapshot(
+        &self,
+        roots: &[String],
+        path: &str,
+        want: &Want,
+        ticks: &Sender<Tick>,
+    ) -> Result<Digest, FetchProblem> {
+        if roots.is_empty() {
+            return Err(FetchProblem::NoMirror {
+                what: "snapshot service".to_owned(),
+                looked: "archive.snapshot in the configuration".to_owned(),
+            });
+        }
+        let address = |root: &String| Address {
+            url: format!("{root}/{path}"),
+            want,
+            accept: None,
+            dated: false,
+        };
+        match self.first_of(roots, address, ticks)? {
+            Ok(arrived) => Ok(arrived.digest),
+            Err(refused) => Err(refused.problem(want, NO_SNAPSHOT)),
+        }
     }
 
     /// The page of a project, from the first index that has the project.
@@ -75,7 +173,7 @@ impl Client {
         &self,
         project: &str,
         want: &Want,
-        ticks: &Sender<u64>,
+        ticks: &Sender<Tick>,
     ) -> Result<Arrived, FetchProblem> {
         let roots = self.endpoints.python();
         if roots.is_empty() {
@@ -85,16 +183,14 @@ impl Client {
                     .to_owned(),
             });
         }
-        let mut refused = Refused::default();
-        for root in &roots {
+        let address = |root: &String| {
             let url = format!("{root}/{project}/");
-            let address = Address { url, want, accept: Some(simple::ACCEPT), dated: false };
-            match self.fetch_from(&address, ticks) {
-                Ok(arrived) => return Ok(arrived),
-                Err(refusal) => refused.note(root, refusal)?,
-            }
+            Address { url, want, accept: Some(simple::ACCEPT), dated: false }
+        };
+        match self.first_of(&roots, address, ticks)? {
+            Ok(arrived) => Ok(arrived),
+            Err(refused) => Err(refused.problem(want, NO_PYTHON)),
         }
-        Err(refused.problem(want, NO_PYTHON))
     }
 
     /// The page leads to the file; its digest must be the wanted one before a byte is asked for.
@@ -103,7 +199,7 @@ impl Client {
         project: &str,
         file: &str,
         want: &Want,
-        ticks: &Sender<u64>,
+        ticks: &Sender<Tick>,
     ) -> Result<Digest, FetchProblem> {
         let Some((expected, _)) = want.expected else {
             return Err(bad(
@@ -115,7 +211,7 @@ impl Client {
         let page_want =
             Want { location: location.clone(), expected: None, limit: limits::PROJECT_PAGE_BYTES };
         // Its bytes are no part of the batch.
-        let (silence, _unheard) = std::sync::mpsc::channel();
+        let (silence, _unheard) = mpsc::channel();
         let page = self.page(project, &page_want, &silence)?;
         let bytes = self.cas.read(&page.digest, limits::PROJECT_PAGE_BYTES);
         let bytes = bytes
@@ -142,7 +238,7 @@ impl Client {
         self.one_address(url, want, &fix, ticks)
     }
 
-    fn by_url(&self, url: &str, want: &Want, ticks: &Sender<u64>) -> Result<Digest, FetchProblem> {
+    fn by_url(&self, url: &str, want: &Want, ticks: &Sender<Tick>) -> Result<Digest, FetchProblem> {
         if want.expected.is_none() {
             return Err(bad(
                 want,
@@ -157,7 +253,7 @@ impl Client {
         url: String,
         want: &Want,
         fix: &str,
-        ticks: &Sender<u64>,
+        ticks: &Sender<Tick>,
     ) -> Result<Digest, FetchProblem> {
         let address = Address { url, want, accept: None, dated: false };
         let mut refused = Refused::default();
