@@ -133,18 +133,8 @@ impl Cas {
     /// A blob's file, read once to check its digest and rewound.
     pub fn open(&self, digest: &Digest) -> Result<File, CasError> {
         let path = self.path(digest);
-        let mut file = match self.find(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(CasError::Missing(*digest));
-            }
-            opened => opened.map_err(|e| CasError::io(&path, e))?,
-        };
-        let found = digest_of(&mut file).map_err(|e| CasError::io(&path, e))?;
-        if found != *digest {
-            // A failed removal changes nothing: the next open finds the damage again.
-            let _ = fs::remove_file(&path);
-            return Err(CasError::Damaged { expected: *digest, found });
-        }
+        let mut file = self.unchecked(digest)?;
+        self.check(digest, digest_of(&mut file).map_err(|e| CasError::io(&path, e))?)?;
         file.rewind().map_err(|e| CasError::io(&path, e))?;
         Ok(file)
     }
@@ -167,16 +157,36 @@ impl Cas {
         File::open(path)
     }
 
+    fn unchecked(&self, digest: &Digest) -> Result<File, CasError> {
+        let path = self.path(digest);
+        match self.find(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(CasError::Missing(*digest)),
+            opened => opened.map_err(|e| CasError::io(&path, e)),
+        }
+    }
+
+    fn check(&self, expected: &Digest, found: Digest) -> Result<(), CasError> {
+        if found == *expected {
+            return Ok(());
+        }
+        // A failed removal changes nothing: the next open finds the damage again.
+        let _ = fs::remove_file(self.path(expected));
+        Err(CasError::Damaged { expected: *expected, found })
+    }
+
     /// A small blob's bytes, checked.
     pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, CasError> {
-        let file = self.open(digest)?;
         let path = self.path(digest);
-        let mut bytes = Vec::new();
-        let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
-        let length = read.map_err(|e| CasError::io(&path, e))?;
-        if length as u64 > limit {
+        let file = self.unchecked(digest)?;
+        let size = file.metadata().map_err(|e| CasError::io(&path, e))?.len();
+        if size > limit {
             return Err(CasError::TooLarge { digest: *digest, limit });
         }
+        // Read once and hashed where it is: an unpacked index has 57 MB.
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        let read = file.take(limit).read_to_end(&mut bytes);
+        read.map_err(|e| CasError::io(&path, e))?;
+        self.check(digest, Digest::of(&bytes))?;
         Ok(bytes)
     }
 

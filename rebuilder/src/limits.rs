@@ -6,10 +6,14 @@ use std::time::Duration;
 pub const SIGNED_INDEX_BYTES: u64 = 4 << 20;
 /// A compressed package or source index: Debian 13's are 10 MB.
 pub const INDEX_BYTES: u64 = 64 << 20;
-/// The same unpacked: Debian 13's `Packages` is 55 MB; beyond this it is a decompression bomb.
-pub const INDEX_UNPACKED_BYTES: u64 = 1 << 30;
+/// The same unpacked and in memory: Debian 13's `Packages` and `Sources` have 57 MB each; beyond this it is a decompression bomb.
+pub const INDEX_UNPACKED_BYTES: u64 = 512 << 20;
 /// One stanza of an index: the longest in Debian 13 is under 100 KB.
 pub const STANZA_BYTES: usize = 1 << 20;
+/// How far ahead of this machine's clock an index may be dated: clocks set by hand are off by minutes.
+pub const INDEX_AHEAD_SECONDS: i64 = 3_600;
+/// A `.dsc` or `.buildinfo`: Debian 13's largest has 300 KB.
+pub const DSC_BYTES: u64 = 4 << 20;
 /// One input file: the largest package of a build environment has 60 MB, sources reach 1 GB.
 pub const INPUT_BYTES: u64 = 2 << 30;
 /// A package unpacked: compilers reach 300 MB; beyond this it is a decompression bomb.

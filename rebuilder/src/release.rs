@@ -8,9 +8,13 @@ mod stanza;
 mod signature;
 mod inrelease;
 mod index;
+mod order;
 mod suite;
 mod binaries;
+mod sources;
 mod debian;
+pub(crate) mod dsc;
+pub(crate) mod coverage;
 
 use reattest_attestation::{Authority, Digest, Material, Purl};
 
@@ -25,7 +29,7 @@ use crate::reference::Reference;
 pub(crate) use debian::DebianRelease;
 pub use debian::architecture;
 pub(crate) use debian::safe_location;
-pub(crate) use index::Index;
+pub(crate) use index::{Index, Key, input};
 pub use inrelease::{IndexEntry, IndexError, SignedIndex};
 pub(crate) use stanza::{Stanza, field};
 pub(crate) use suite::Suite;

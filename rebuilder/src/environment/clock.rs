@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::closure::input;
 use super::packages::{self, Packages};
 use crate::error::RebuildError;
 use crate::means::Means;
 use crate::recipe::Input;
-use crate::release::{Index, Stanza, Suite, field};
+use crate::release::{Index, Stanza, Suite, field, input};
 
 /// The package of the library; it needs nothing but the C library, which every environment has.
 const PACKAGE: &str = "libfaketime";

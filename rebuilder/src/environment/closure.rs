@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cas::Cas;
 use crate::error::RebuildError;
 use crate::recipe::Input;
-use crate::release::{Index, IndexEntry, Stanza, field, safe_location};
+use crate::release::{Index, IndexEntry, Stanza, field, input};
 
 /// apt, what it runs, and the links of the merged `/usr` that all of them expect.
 const TOOL: &[&str] = &["base-files", "apt", "dpkg", "dash", "coreutils"];
@@ -80,20 +80,6 @@ fn closure(candidates: &BTreeMap<String, Candidate>) -> Result<Vec<Input>, Strin
         left.extend(candidate.depends.iter().cloned());
     }
     Ok(inputs)
-}
-
-/// What a lock says of a package.
-pub(super) fn input(stanza: &Stanza) -> Result<Input, String> {
-    let sha256 = stanza.need("SHA256")?;
-    let size = stanza.need("Size")?;
-    Ok(Input {
-        name: stanza.need("Package")?.to_owned(),
-        architecture: stanza.need("Architecture")?.to_owned(),
-        version: stanza.need("Version")?.to_owned(),
-        sha256: sha256.parse().map_err(|_| format!("no SHA-256 in {sha256:?}"))?,
-        size: size.parse().map_err(|_| format!("no size in {size:?}"))?,
-        location: safe_location(stanza.need("Filename")?)?,
-    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use reattest_attestation::Digest;
 
-use super::closure::{Closure, input};
+use super::closure::Closure;
 use super::freeze::frozen;
 use super::packages::{self, Packages};
 use super::wish::{Archive, MARK, PLACE, Wish};
@@ -19,7 +19,7 @@ use crate::plan;
 use crate::progress::{Cancel, Progress};
 use crate::rebuild::Workshop;
 use crate::recipe::{Document, Input, Lock};
-use crate::release::{Index, Stanza, field};
+use crate::release::{Index, Stanza, field, input};
 use crate::sandbox::{Access, Bind, Ended, Filter, Identity, Limits, Root, Sandbox, Spec};
 use crate::scratch::Scratch;
 

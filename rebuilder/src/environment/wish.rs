@@ -170,6 +170,7 @@ mod tests {
             location: "dists/trixie/Packages.xz".to_owned(),
             sha256: Digest::of(b"index"),
             size: 1,
+            unpacked: None,
         };
         Archive { suite: "trixie".to_owned(), packages, architecture: "amd64".to_owned() }
     }

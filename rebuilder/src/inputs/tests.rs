@@ -26,6 +26,8 @@ fn netbase(cas: &Cas) -> Pinned {
         format: FORMAT,
         source: "pkg:deb/debian/a@1?arch=source&distro=trixie".parse().unwrap(),
         files: vec![file],
+        wheels: Vec::new(),
+        place: "/build".to_owned(),
         lock: lock.digest(),
         steps: Vec::new(),
         environment: BTreeMap::new(),

@@ -1,9 +1,7 @@
 //! The binary packages of one source (step 1): found by name, or told what is near.
 
-use super::IndexEntry;
-use super::index::{Index, malformed};
+use super::index::Index;
 use super::stanza::{Stanza, field, source_of};
-use crate::cas::Cas;
 use crate::error::RebuildError;
 use crate::limits;
 use crate::reference::{DebianReference, is_name, is_version};
@@ -12,65 +10,89 @@ use crate::reference::{DebianReference, is_name, is_version};
 pub(super) struct Binaries {
     pub(super) source: String,
     pub(super) version: String,
+    /// `N` where the archive built `+bN`: the same source once more, with a changelog entry of its own.
+    pub(super) binary_only: Option<u32>,
     pub(super) published: Vec<Stanza>,
 }
 
 impl Binaries {
-    /// Finds the package and the others of its source and architecture class.
+    /// Finds the package and the others that one build makes with it.
+    ///
+    /// Those are its source's packages of the same class: Debian builds `Architecture: all` and the
+    /// machine's architecture on two machines with two environments, so one build of both would
+    /// have compared with what nobody made. Symbol packages (`-dbgsym`) stand in another archive's
+    /// index, and are not announced. A package belongs to the source that its stanza names, whatever
+    /// its own version is: one source may make packages of several versions.
     pub(super) fn find(
-        cas: &Cas,
-        entry: &IndexEntry,
+        index: &Index<'_>,
         reference: &DebianReference,
     ) -> Result<Self, RebuildError> {
-        // Most packages are named as their source, or have a source that is named as asked.
-        let guess = Self::of_source(cas, entry, &reference.name, &reference.name)?;
-        let asked = choose(guess.asked, reference)?;
-        let Some(asked) = asked else {
-            return Err(unknown(cas, entry, reference)?);
+        let bad = |why: String| index.malformed(why);
+        let asked = index.named(&reference.name)?;
+        let asked = asked.into_iter().map(Stanza::parse).collect::<Result<_, _>>().map_err(bad)?;
+        let Some(asked) = choose(asked, reference)? else {
+            return Err(unknown(index, reference)?);
         };
-        let (source, version) =
-            source_and_version(&asked).map_err(|why| malformed(&entry.location, why))?;
-        let others = if source == reference.name {
-            guess.others
-        } else {
-            Self::of_source(cas, entry, &reference.name, &source)?.others
-        };
-        let same = |other: &Stanza| {
-            let theirs =
-                source_and_version(other).is_ok_and(|t| t == (source.clone(), version.clone()));
-            let all = |stanza: &Stanza| stanza.get("Architecture") == Some("all");
-            theirs && all(other) == all(&asked)
-        };
-        let mut published: Vec<Stanza> = others.into_iter().filter(same).collect();
-        published.sort_by_key(|stanza| stanza.get("Package").map(str::to_owned));
-        published.insert(0, asked);
-        Ok(Self { source, version, published })
-    }
-
-    /// One pass over the index: stanzas of the asked name, and others of the source.
-    fn of_source(
-        cas: &Cas,
-        entry: &IndexEntry,
-        name: &str,
-        source: &str,
-    ) -> Result<Pass, RebuildError> {
-        let mut pass = Pass { asked: Vec::new(), others: Vec::new() };
-        Index::open(cas, entry)?.each(|raw| {
-            let package = field(raw, "Package").unwrap_or_default();
-            if package == name {
-                pass.asked.push(Stanza::parse(raw)?);
-            } else if source_of(package, "", field(raw, "Source")).0 == source {
-                pass.others.push(Stanza::parse(raw)?);
+        let build = Build::of(&asked).map_err(bad)?;
+        let mut published = Vec::new();
+        for raw in index.of_source(&build.source)? {
+            let other = Stanza::parse(raw).map_err(bad)?;
+            if Build::of(&other).is_ok_and(|theirs| theirs == build) {
+                published.push(other);
             }
-            Ok(())
-        })?;
-        Ok(pass)
+        }
+        published.sort_by_key(|stanza| {
+            let name = stanza.get("Package").map(str::to_owned);
+            (name.as_deref() != Some(reference.name.as_str()), name)
+        });
+        if let Some(name) = twice(&published) {
+            return Err(
+                bad(format!("two stanzas of {name} in one version and architecture")).into()
+            );
+        }
+        let Build { source, version, binary_only, .. } = build;
+        Ok(Self { source, version, binary_only, published })
     }
 }
 
-struct Pass {
-    asked: Vec<Stanza>,
-    others: Vec<Stanza>,
+/// What made a package: packages of one build have it in common.
+#[derive(PartialEq, Eq)]
+struct Build {
+    source: String,
+    version: String,
+    binary_only: Option<u32>,
+    is_indep: bool,
+}
+
+impl Build {
+    fn of(stanza: &Stanza) -> Result<Self, String> {
+        let (name, version) = (stanza.need("Package")?, stanza.need("Version")?);
+        let (source, source_version) = source_of(name, version, stanza.get("Source"));
+        if !is_name(source) || !is_version(source_version) {
+            return Err(format!("a source named {source:?} {source_version:?}"));
+        }
+        let is_own_version = binary_only(source_version).is_some();
+        Ok(Self {
+            source: source.to_owned(),
+            version: source_version.to_owned(),
+            binary_only: binary_only(version).filter(|_| !is_own_version),
+            is_indep: stanza.get("Architecture") == Some("all"),
+        })
+    }
+}
+
+/// The `N` of a version that ends in `+bN`.
+fn binary_only(version: &str) -> Option<u32> {
+    let (_, number) = version.rsplit_once("+b")?;
+    let is_plain = number.starts_with(|c: char| ('1'..='9').contains(&c))
+        && number.chars().all(|c| c.is_ascii_digit());
+    number.parse().ok().filter(|_| is_plain)
+}
+
+/// Which one of two would be compared must not depend on their order.
+fn twice(published: &[Stanza]) -> Option<&str> {
+    let names = published.iter().map(|stanza| stanza.get("Package"));
+    names.clone().zip(names.skip(1)).find(|(one, next)| one == next).and_then(|(one, _)| one)
 }
 
 /// The asked version and architecture, where they are stated; the last stanza otherwise.
@@ -103,22 +125,9 @@ fn wanted(reference: &DebianReference) -> String {
     format!("{version} for {arch}")
 }
 
-fn source_and_version(stanza: &Stanza) -> Result<(String, String), String> {
-    let (name, version) = (stanza.need("Package")?, stanza.need("Version")?);
-    let (source, source_version) = source_of(name, version, stanza.get("Source"));
-    if !is_name(source) || !is_version(source_version) {
-        return Err(format!("a source named {source:?} {source_version:?}"));
-    }
-    Ok((source.to_owned(), source_version.to_owned()))
-}
-
-fn unknown(
-    cas: &Cas,
-    entry: &IndexEntry,
-    reference: &DebianReference,
-) -> Result<RebuildError, RebuildError> {
+fn unknown(index: &Index<'_>, reference: &DebianReference) -> Result<RebuildError, RebuildError> {
     let mut near: Vec<(usize, String)> = Vec::new();
-    Index::open(cas, entry)?.each(|raw| {
+    index.each(|raw| {
         let name = field(raw, "Package").unwrap_or_default();
         let distance = distance(name, &reference.name);
         if distance <= 2 {
@@ -160,11 +169,30 @@ fn distance(one: &str, other: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]
     fn near_names_are_near() {
         assert_eq!((distance("netbase", "netbase"), distance("netbsae", "netbase")), (0, 2));
         assert_eq!((distance("gzip", "bzip2"), distance("a", "abcdef")), (2, usize::MAX));
+    }
+
+    #[test]
+    fn a_rebuild_is_told_by_its_version_and_not_by_its_sources() {
+        let stanza = |text: &str| Stanza::parse(&format!("{text}\nArchitecture: amd64\n")).unwrap();
+        let table = [
+            ("Package: a\nVersion: 1-2+b3\nSource: a (1-2)", ("a", "1-2", Some(3))),
+            ("Package: a\nVersion: 4:14-1+b1\nSource: d (1.220)", ("d", "1.220", Some(1))),
+            ("Package: a\nVersion: 4:14-1\nSource: d (1.220)", ("d", "1.220", None)),
+            ("Package: a\nVersion: 1+b1\nSource: a (1+b1)", ("a", "1+b1", None)),
+            ("Package: a\nVersion: 1+beta2", ("a", "1+beta2", None)),
+            ("Package: a\nVersion: 1+b01", ("a", "1+b01", None)),
+        ];
+        for (text, (source, version, number)) in table {
+            let build = Build::of(&stanza(text)).unwrap();
+            let found = (build.source.as_str(), build.version.as_str(), build.binary_only);
+            assert_eq!(found, (source, version, number), "{text}");
+        }
     }
 }

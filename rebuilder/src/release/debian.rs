@@ -1,12 +1,9 @@
 //! The Debian feed (step 1): from a reference to a release, through signature, digests and stanzas.
 
-use reattest_attestation::Digest;
-
 use super::binaries::Binaries;
-use super::index::{Index, malformed};
-use super::stanza::{Stanza, field};
-use super::{IndexEntry, Published, Release, SourceFile, Suite};
-use crate::cas::Cas;
+use super::index::{Index, check_file_name, deb_name, malformed};
+use super::stanza::Stanza;
+use super::{Published, Release, Suite, sources};
 use crate::error::RebuildError;
 use crate::fetch::Location;
 use crate::means::Means;
@@ -27,12 +24,14 @@ pub fn architecture() -> &'static str {
 pub(crate) struct DebianRelease {
     /// What the archive bound together.
     pub(crate) release: Release,
-    /// The suite that it stands in.
+    /// The suite whose packages it is built with: the one that it stands in, or that one's base.
     pub(crate) suite: Suite,
     /// The source package's name.
     pub(crate) source_name: String,
     /// The source package's full version.
     pub(crate) version: String,
+    /// `N` of a `+bN` version: the archive built the same source once more, with another changelog.
+    pub(crate) binary_only: Option<u32>,
     /// Whether the build needs `fakeroot` (`Rules-Requires-Root` is neither absent nor `no`).
     pub(crate) requires_root: bool,
     /// Whether the asked artifact is `Architecture: all`; the build makes that class only.
@@ -45,137 +44,70 @@ impl DebianRelease {
         reference: &DebianReference,
         means: &mut Means<'_>,
     ) -> Result<Self, RebuildError> {
-        let suite = Suite::find(&reference.suite, means)?;
-        let binaries = Binaries::find(means.cas, suite.packages(), reference)?;
-        let stanza = source_stanza(means.cas, suite.sources(), &binaries)?;
-        release(suite, binaries, &stanza)
+        let own = Suite::find(&reference.suite, means)?;
+        let binaries = Binaries::find(&Index::open(means.cas, own.packages())?, reference)?;
+        let index = Index::open(means.cas, own.sources())?;
+        let stanza = sources::stanza(&index, &binaries.source, &binaries.version)?;
+        let base = own.base().map(|base| Suite::find(base, means)).transpose()?;
+        release(&own, base, binaries, &stanza)
     }
 }
 
-fn source_stanza(
-    cas: &Cas,
-    entry: &IndexEntry,
-    binaries: &Binaries,
-) -> Result<Stanza, RebuildError> {
-    let mut found = None;
-    Index::open(cas, entry)?.each(|raw| {
-        let is_it = field(raw, "Package") == Some(&binaries.source)
-            && field(raw, "Version") == Some(&binaries.version);
-        if is_it {
-            found = Some(Stanza::parse(raw)?);
-        }
-        Ok(())
-    })?;
-    let Binaries { source, version, .. } = binaries;
-    let why = || malformed(&entry.location, format!("it has no source {source} {version}"));
-    Ok(found.ok_or_else(why)?)
-}
-
 fn release(
-    suite: Suite,
+    own: &Suite,
+    base: Option<Suite>,
     binaries: Binaries,
     stanza: &Stanza,
 ) -> Result<DebianRelease, RebuildError> {
-    let (name, version) = (binaries.source, binaries.version);
+    let Binaries { source: name, version, binary_only, published } = binaries;
     let bad = |why: String| {
         RebuildError::Index(malformed(&format!("the stanza of {name} {version}"), why))
     };
-    let source = DebianReference::purl(&name, &version, "source", suite.codename())
+    let source = DebianReference::purl(&name, &version, "source", own.codename())
         .ok_or_else(|| bad("no purl".to_owned()))?;
-    check_version(&binaries.published, &version)?;
-    let published: Result<Vec<_>, _> =
-        binaries.published.iter().map(|b| published(b, suite.codename())).collect();
     let rules = stanza.get("Rules-Requires-Root");
-    let asked = binaries.published.first();
+    let is_indep = published.first().is_some_and(|p| p.get("Architecture") == Some("all"));
+    let published: Result<Vec<_>, _> =
+        published.iter().map(|b| self::published(b, own.codename())).collect();
     Ok(DebianRelease {
         release: Release {
             source,
             published: published.map_err(bad)?,
-            sources: source_files(stanza).map_err(bad)?,
-            authority: suite.authority().clone(),
-            lock_authorities: Vec::new(),
-            index: format!("the signed index of {} ({})", suite.codename(), suite.date()),
+            sources: sources::files(stanza).map_err(bad)?,
+            authority: own.authority().clone(),
+            lock_authorities: base.iter().map(|base| base.authority().clone()).collect(),
+            index: format!("the signed index of {} ({})", own.codename(), own.date()),
         },
         requires_root: rules.is_some_and(|r| r != "no"),
-        is_indep: asked.is_some_and(|p| p.get("Architecture") == Some("all")),
-        suite,
+        is_indep,
+        binary_only,
+        suite: base.unwrap_or_else(|| own.clone()),
         source_name: name.clone(),
         version: version.clone(),
     })
 }
 
-/// A binary rebuilt by the archive without a new source has a changelog entry that the source lacks.
-fn check_version(published: &[Stanza], version: &str) -> Result<(), RebuildError> {
-    let is_binnmu = |p: &&Stanza| {
-        let theirs = p.get("Version").unwrap_or_default();
-        let rest = theirs.strip_prefix(version).and_then(|rest| rest.strip_prefix("+b"));
-        rest.is_some_and(|number| number.parse::<u32>().is_ok())
-    };
-    match published.iter().find(is_binnmu) {
-        Some(p) => Err(RebuildError::Unsupported(format!(
-            "{} {}, which the archive rebuilt from source {version} with a changelog entry of its own,",
-            p.get("Package").unwrap_or_default(),
-            p.get("Version").unwrap_or_default()
-        ))),
-        None => Ok(()),
-    }
-}
-
 fn published(stanza: &Stanza, suite: &str) -> Result<Published, String> {
     let (name, version) = (stanza.need("Package")?, stanza.need("Version")?);
     let architecture = stanza.need("Architecture")?;
-    if !is_name(name) || !is_version(version) || !is_name(architecture) {
+    // Another machine's package in this machine's index would be rebuilt and always differ.
+    let is_ours = architecture == "all" || architecture == self::architecture();
+    if !is_name(name) || !is_version(version) || !is_ours {
         return Err(format!("a package named {name:?} {version:?} {architecture:?}"));
     }
     let purl = DebianReference::purl(name, version, architecture, suite)
         .ok_or("a package without purl")?;
-    let without_epoch = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let file_name = deb_name(name, version, architecture);
+    let path = stanza.need("Filename")?;
+    check_file_name(path, &file_name)?;
+    let (sha256, size) = (stanza.need("SHA256")?, stanza.need("Size")?);
     Ok(Published {
         purl,
-        file_name: format!("{name}_{without_epoch}_{architecture}.deb"),
-        sha256: digest(stanza.need("SHA256")?)?,
-        size: number(stanza.need("Size")?)?,
-        location: safe_location(stanza.need("Filename")?)?,
+        file_name,
+        sha256: sha256.parse().map_err(|_| format!("no SHA-256 in {sha256:?}"))?,
+        size: size.parse().map_err(|_| format!("no size in {size:?}"))?,
+        location: safe_location(path)?,
     })
-}
-
-/// `Checksums-Sha256`: lines of `DIGEST SIZE NAME`, the `.dsc` put first.
-fn source_files(stanza: &Stanza) -> Result<Vec<SourceFile>, String> {
-    let directory = stanza.need("Directory")?;
-    let lines = stanza.need("Checksums-Sha256")?.lines().map(str::trim).filter(|l| !l.is_empty());
-    let parse = |line: &str| -> Result<SourceFile, String> {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [sha256, size, name] = words.as_slice() else {
-            return Err(format!("the line {line:?}"));
-        };
-        if name.contains('/') || name.starts_with('.') {
-            return Err(format!("a source file named {name:?}"));
-        }
-        Ok(SourceFile {
-            name: (*name).to_owned(),
-            sha256: digest(sha256)?,
-            size: number(size)?,
-            location: safe_location(&format!("{directory}/{name}"))?,
-        })
-    };
-    let mut files = lines.map(parse).collect::<Result<Vec<_>, _>>()?;
-    files.sort_by_key(|file| (!is_dsc(&file.name), file.name.clone()));
-    match files.first() {
-        Some(first) if is_dsc(&first.name) => Ok(files),
-        _ => Err("a source without .dsc".to_owned()),
-    }
-}
-
-fn is_dsc(name: &str) -> bool {
-    std::path::Path::new(name).extension().is_some_and(|extension| extension == "dsc")
-}
-
-fn digest(text: &str) -> Result<Digest, String> {
-    text.parse().map_err(|_| format!("no SHA-256 in {text:?}"))
-}
-
-fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("no size in {text:?}"))
 }
 
 /// The location of a path below an archive's root, without the name of a mirror, so that every
@@ -188,19 +120,7 @@ pub(crate) fn safe_location(path: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-
-    #[test]
-    fn a_source_stanza_gives_its_files_with_the_dsc_first() {
-        let digest = Digest::of(b"");
-        let text = format!(
-            "Package: a\nDirectory: pool/main/a/a\nChecksums-Sha256:\n {digest} 2 a_1.tar.xz\n {digest} 1 a_1.dsc\n"
-        );
-        let files = source_files(&Stanza::parse(&text).unwrap()).unwrap();
-        let locations: Vec<_> = files.iter().map(|f| f.location.as_str()).collect();
-        assert_eq!(locations, ["debian:pool/main/a/a/a_1.dsc", "debian:pool/main/a/a/a_1.tar.xz"]);
-    }
 
     #[test]
     fn a_path_that_leaves_the_archive_is_refused() {

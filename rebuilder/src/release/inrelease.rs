@@ -9,6 +9,8 @@ use reattest_attestation::Digest;
 
 use super::signature;
 use super::stanza::Stanza;
+use crate::limits;
+use crate::reference::is_name;
 
 /// One index file that the signed index names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct IndexEntry {
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
+    /// Digest and size of the same index without compression, where the archive signed them too.
+    pub unpacked: Option<(Digest, u64)>,
 }
 
 /// A signed index whose signature held; only `SignedIndex::verify` makes one.
@@ -28,6 +32,7 @@ pub struct SignedIndex {
     signers: Vec<String>,
     codename: String,
     date: String,
+    seconds: i64,
     by_hash: bool,
     entries: BTreeMap<String, (Digest, u64)>,
 }
@@ -79,6 +84,30 @@ pub enum IndexError {
         /// Its `Valid-Until`.
         until: String,
     },
+    /// It is dated in the future.
+    #[error(
+        "{location} is dated {date}, which is still to come; needed one of today: this machine's clock is wrong, or the archive's was"
+    )]
+    Early {
+        /// Which index.
+        location: String,
+        /// Its `Date`.
+        date: String,
+    },
+    /// It is older than one that was seen before.
+    #[error(
+        "{location} is dated {date}, and this machine has seen one of {newest}; needed one that is not older: run again or use another mirror, or remove {memory} if the older one is meant"
+    )]
+    Older {
+        /// Which index.
+        location: String,
+        /// Its `Date`.
+        date: String,
+        /// The newest date seen.
+        newest: String,
+        /// The file that remembers it.
+        memory: String,
+    },
     /// It, or what it names, has not the form of the format.
     #[error("{location} is malformed: {why}; needed the Debian repository format")]
     Malformed {
@@ -98,7 +127,7 @@ impl SignedIndex {
         suite: &str,
         now: i64,
     ) -> Result<Self, IndexError> {
-        let (text, signers) = signature::check(location, signed, keyring)?;
+        let (text, signers) = signature::check(location, signed, keyring, now)?;
         let malformed = |why: String| IndexError::Malformed { location: location.to_owned(), why };
         let text = String::from_utf8(text).map_err(|_| malformed("not UTF-8".to_owned()))?;
         let stanza = Stanza::parse(&text).map_err(malformed)?;
@@ -107,12 +136,21 @@ impl SignedIndex {
             let (location, wanted) = (location.to_owned(), suite.to_owned());
             return Err(IndexError::OtherSuite { location, found: codename, wanted });
         }
-        check_age(location, &stanza, now)?;
+        if !is_name(&codename) {
+            return Err(malformed(format!("the codename {codename:?}")));
+        }
+        let date = stanza.need("Date").map_err(malformed)?.to_owned();
+        let seconds = seconds("Date", &date).map_err(malformed)?;
+        if seconds > now.saturating_add(limits::INDEX_AHEAD_SECONDS) {
+            return Err(IndexError::Early { location: location.to_owned(), date });
+        }
+        check_end(location, &stanza, now)?;
         Ok(Self {
             digest: Digest::of(signed),
             signers,
             codename,
-            date: stanza.need("Date").map_err(malformed)?.to_owned(),
+            date,
+            seconds,
             by_hash: stanza.get("Acquire-By-Hash") == Some("yes"),
             entries: entries(stanza.need("SHA256").map_err(malformed)?).map_err(malformed)?,
         })
@@ -127,7 +165,8 @@ impl SignedIndex {
         } else {
             name.to_owned()
         };
-        Some(IndexEntry { location: format!("{suite_location}/{path}"), sha256, size })
+        let unpacked = name.strip_suffix(".xz").and_then(|name| self.entries.get(name)).copied();
+        Some(IndexEntry { location: format!("{suite_location}/{path}"), sha256, size, unpacked })
     }
 
     /// The digest of the signed file.
@@ -145,6 +184,11 @@ impl SignedIndex {
         &self.codename
     }
 
+    /// When the archive made it, in seconds since 1970.
+    pub fn seconds(&self) -> i64 {
+        self.seconds
+    }
+
     /// When the archive made it, in its own words.
     pub fn date(&self) -> &str {
         &self.date
@@ -152,20 +196,22 @@ impl SignedIndex {
 }
 
 /// Point releases have no end of validity; where there is one, it holds.
-fn check_age(location: &str, stanza: &Stanza, now: i64) -> Result<(), IndexError> {
+fn check_end(location: &str, stanza: &Stanza, now: i64) -> Result<(), IndexError> {
     let Some(until) = stanza.get("Valid-Until") else {
         return Ok(());
     };
-    // The archive writes the zone as UTC, which RFC 5322 does not know.
-    let parsed = jiff::fmt::rfc2822::parse(&until.replace("UTC", "+0000"));
-    let end = parsed.map_err(|e| IndexError::Malformed {
-        location: location.to_owned(),
-        why: format!("Valid-Until {until:?}: {e}"),
-    })?;
-    if end.timestamp().as_second() < now {
+    let end = seconds("Valid-Until", until)
+        .map_err(|why| IndexError::Malformed { location: location.to_owned(), why })?;
+    if end < now {
         return Err(IndexError::Stale { location: location.to_owned(), until: until.to_owned() });
     }
     Ok(())
+}
+
+/// A time of RFC 5322; the archive writes its zone as UTC, which that does not know.
+fn seconds(field: &str, text: &str) -> Result<i64, String> {
+    let parsed = jiff::fmt::rfc2822::parse(&text.replace("UTC", "+0000"));
+    parsed.map(|time| time.timestamp().as_second()).map_err(|e| format!("{field} {text:?}: {e}"))
 }
 
 /// Lines of `DIGEST SIZE NAME`.
@@ -176,6 +222,12 @@ fn entries(text: &str) -> Result<BTreeMap<String, (Digest, u64)>, String> {
         let size = words.next()?.parse().ok()?;
         Some((words.next()?.to_owned(), (digest, size)))
     };
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.map(|line| parse(line).ok_or_else(|| format!("the line {line:?}"))).collect()
+    let mut entries = BTreeMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (name, entry) = parse(line).ok_or_else(|| format!("the line {line:?}"))?;
+        if entries.insert(name.clone(), entry).is_some_and(|other| other != entry) {
+            return Err(format!("two digests of {name}"));
+        }
+    }
+    Ok(entries)
 }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sequoia_openpgp as openpgp;
 
@@ -9,7 +10,8 @@ use openpgp::cert::CertParser;
 use openpgp::parse::Parse;
 use openpgp::parse::stream::{MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder};
 use openpgp::policy::StandardPolicy;
-use openpgp::{Cert, KeyHandle};
+use openpgp::types::RevocationStatus;
+use openpgp::{Cert, Fingerprint, KeyHandle};
 
 use super::inrelease::IndexError;
 use crate::limits;
@@ -17,12 +19,14 @@ use crate::limits;
 /// The signed text and its valid signers.
 ///
 /// One valid signature of a key of the keyring is enough, as for apt: an archive signs with its old
-/// and its new keys at once, and a keyring may not have the newest. Expired and revoked keys do not
-/// count, by the policy of the library.
+/// and its new keys at once, and a keyring may not have the newest. The library asks whether a key was
+/// good when it signed; here it must also be good `now` (seconds since 1970), as apt asks: a key is
+/// left to expire when nobody guards it any more.
 pub(super) fn check(
     location: &str,
     signed: &[u8],
     keyring: &Path,
+    now: i64,
 ) -> Result<(Vec<u8>, Vec<String>), IndexError> {
     let certs = certificates(keyring)?;
     let refuse = |why: String| IndexError::Signature {
@@ -31,9 +35,10 @@ pub(super) fn check(
         why,
     };
     let policy = StandardPolicy::new();
-    let helper = Signers { certs, valid: Vec::new(), refused: Vec::new() };
+    let now = UNIX_EPOCH + Duration::from_secs(now.try_into().unwrap_or_default());
+    let helper = Signers { certs, now, valid: Vec::new(), refused: Vec::new() };
     let mut verifier = VerifierBuilder::from_bytes(signed)
-        .and_then(|builder| builder.with_policy(&policy, None, helper))
+        .and_then(|builder| builder.with_policy(&policy, now, helper))
         .map_err(|e| refuse(e.to_string()))?;
     let mut text = Vec::new();
     verifier.read_to_end(&mut text).map_err(|e| refuse(e.to_string()))?;
@@ -58,8 +63,20 @@ fn certificates(keyring: &Path) -> Result<Vec<Cert>, IndexError> {
     Ok(certs)
 }
 
+/// Whether a certificate and its signing key are neither expired nor revoked at this time.
+fn is_good(cert: &Cert, key: &Fingerprint, now: SystemTime) -> bool {
+    let policy = StandardPolicy::new();
+    let Ok(valid) = cert.with_policy(&policy, now) else {
+        return false;
+    };
+    let is_revoked = matches!(valid.revocation_status(), RevocationStatus::Revoked(_));
+    let mut keys = valid.keys().alive().revoked(false).for_signing();
+    valid.alive().is_ok() && !is_revoked && keys.any(|k| k.key().fingerprint() == *key)
+}
+
 struct Signers {
     certs: Vec<Cert>,
+    now: SystemTime,
     valid: Vec<String>,
     refused: Vec<String>,
 }
@@ -76,8 +93,12 @@ impl VerificationHelper for Signers {
             };
             for result in results {
                 match result {
-                    Ok(good) => {
+                    Ok(good) if is_good(good.ka.cert(), &good.ka.key().fingerprint(), self.now) => {
                         self.valid.push(format!("openpgp:{:X}", good.ka.cert().fingerprint()));
+                    }
+                    Ok(good) => {
+                        let key = good.ka.cert().fingerprint();
+                        self.refused.push(format!("the key {key:X} is expired or revoked"));
                     }
                     Err(bad) => self.refused.push(bad.to_string()),
                 }

@@ -3,6 +3,7 @@
 use reattest_attestation::Authority;
 
 use super::index::malformed;
+use super::order;
 use super::{IndexEntry, IndexError, SignedIndex, architecture};
 use crate::error::RebuildError;
 use crate::fetch::Want;
@@ -12,6 +13,9 @@ use crate::progress::Progress;
 
 /// Only this component is followed: the others are not free software, or depend on it.
 const COMPONENT: &str = "main";
+
+/// Suites that hold changes to another, and are built from its packages.
+const CHANGES: &[&str] = &["-security", "-updates", "-proposed-updates", "-backports"];
 
 /// Keyring, signature and digests of its indexes were checked by this process.
 #[derive(Debug, Clone)]
@@ -50,6 +54,14 @@ impl Suite {
         })
     }
 
+    /// The suite that this one's packages are built in, where that is not itself.
+    pub(crate) fn base(&self) -> Option<&str> {
+        CHANGES
+            .iter()
+            .find_map(|end| self.codename.strip_suffix(end))
+            .filter(|base| !base.is_empty())
+    }
+
     /// The codename that the index states.
     pub(crate) fn codename(&self) -> &str {
         &self.codename
@@ -86,7 +98,9 @@ fn signed_index(
     let want = Want { location: location.clone(), expected: None, limit };
     let digest = means.bring_one(want)?;
     let signed = means.cas.read(&digest, limit)?;
-    Ok(SignedIndex::verify(&location, &signed, &means.workshop.keyring, name, means.now)?)
+    let signed = SignedIndex::verify(&location, &signed, &means.workshop.keyring, name, means.now)?;
+    order::check(&signed, &location, &means.workshop.cache.join("indexes"))?;
+    Ok(signed)
 }
 
 fn index_entry(signed: &SignedIndex, suite: &str, name: &str) -> Result<IndexEntry, IndexError> {

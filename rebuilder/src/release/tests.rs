@@ -41,9 +41,10 @@ fn xz(text: &str) -> Vec<u8> {
 
 fn binary(name: &str, version: &str, arch: &str) -> String {
     let digest = Digest::of(name.as_bytes());
+    let short = version.split_once(':').map_or(version, |(_, rest)| rest);
     format!(
         "Package: {name}\nSource: src (1:2-3)\nVersion: {version}\nArchitecture: {arch}\nSize: 1\n\
-         SHA256: {digest}\nFilename: pool/main/s/src/{name}.deb\n\n"
+         SHA256: {digest}\nFilename: pool/main/s/src/{name}_{short}_{arch}.deb\n\n"
     )
 }
 
@@ -61,7 +62,9 @@ impl Archive {
             (format!("main/binary-{}/Packages.xz", architecture()), xz(packages)),
             ("main/source/Sources.xz".to_owned(), xz(&source())),
         ];
-        let mut text = format!("Codename: trixie\nSuite: stable\nDate: today\n{extra}SHA256:\n");
+        let mut text = format!(
+            "Codename: trixie\nSuite: stable\nDate: Sun, 01 Nov 2026 00:00:00 UTC\n{extra}SHA256:\n"
+        );
         for (name, bytes) in names {
             writeln!(text, " {} {} {name}", Digest::of(&bytes), bytes.len()).unwrap();
             files.insert(format!("debian:dists/trixie/{name}"), bytes);
@@ -216,8 +219,7 @@ fn what_the_index_has_not_is_named_with_what_is_near() {
 
 #[test]
 fn a_stanza_that_names_a_path_outside_is_refused() {
-    let packages =
-        binary("one", "1:2-3", "all").replace("pool/main/s/src/one.deb", "../../etc/passwd");
+    let packages = binary("one", "1:2-3", "all").replace("pool/main/s/src/", "../../etc/");
     let error = Archive::new(&packages, "").find("deb:one").unwrap_err();
     assert!(matches!(error, RebuildError::Index(IndexError::Malformed { .. })), "{error}");
 }
