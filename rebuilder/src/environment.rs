@@ -27,12 +27,15 @@ pub(crate) use solve::lock;
 pub use solve::{Missing, Resolved};
 pub use wish::{Archive, Wish};
 
+use crate::cas::Cas;
 use crate::clock::Stopwatch;
 use crate::error::RebuildError;
+use crate::fetch::Fetch;
 use crate::means::Means;
-use crate::progress::Progress;
+use crate::progress::{Cancel, Progress};
+use crate::rebuild::Workshop;
 use crate::recipe::{Document, Lock};
-use crate::sandbox::{Overlay, Root, Sandbox};
+use crate::sandbox::{self, Overlay, Root, Sandbox};
 use configure::Making;
 use packages::Packages;
 
@@ -53,6 +56,20 @@ impl Environment {
         let layers = self.layers.iter().map(|layer| layer.path().to_owned()).collect();
         Root::Layers(Overlay { layers, place })
     }
+}
+
+/// The environment of a lock, without a build: for who only checks or measures it.
+pub fn of_lock(
+    lock: &Lock,
+    workshop: &Workshop,
+    fetch: &mut dyn Fetch,
+) -> Result<Environment, RebuildError> {
+    let sandbox = sandbox::probe(workshop.bwrap.as_deref())?;
+    let cas = &Cas::below(&workshop.cache)?;
+    let (now, cancel) = (crate::clock::now().as_unix(), &Cancel::new());
+    let progress: &mut dyn FnMut(Progress) = &mut |_| ();
+    let mut means = Means { workshop, cas, fetch, progress, cancel, now };
+    environment((lock, &solve::document(lock)?), &sandbox, &mut means)
 }
 
 /// The environment of a lock: from earlier runs, or new.

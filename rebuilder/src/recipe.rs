@@ -293,8 +293,9 @@ mod tests {
         let two = lock(&["a", "b", "c"]).over(&base);
         assert_eq!((two.lower(), two.upper()), (Some(base.clone()), vec![input("c")]));
         assert_eq!(Lock::parse(two.document().unwrap().bytes()).unwrap(), two);
-        let mut newer = lock(&["a", "b", "c"]);
-        newer.packages[1].version = "2".to_owned();
+        let mut newer = lock(&["a", "b"]);
+        newer.packages.last_mut().unwrap().version = "2".to_owned();
+        newer.packages.insert(0, input("0"));
         for single in [newer, lock(&["a", "c"]), base.clone()] {
             let over = single.clone().over(&base);
             assert_eq!((over.lower(), over.upper()), (None, single.packages));

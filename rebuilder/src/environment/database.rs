@@ -136,14 +136,13 @@ pub(super) fn overlapping(
 pub(super) fn write(root: &Root, packages: &[&Unpacked]) -> io::Result<()> {
     let admin = root.path().join(ADMIN);
     let info = admin.join("info");
-    let mut status = match root.lower() {
-        Some(lower) => lower.read(&format!("{ADMIN}/status"))?,
-        None => {
-            write_new(&info.join("format"), b"1\n", 0o644)?;
-            write_new(&admin.join("available"), b"", 0o644)?;
-            String::new()
-        }
-    };
+    let mut status = String::new();
+    if let Some(lower) = root.lower() {
+        status = lower.read(&format!("{ADMIN}/status"))?;
+    } else {
+        write_new(&info.join("format"), b"1\n", 0o644)?;
+        write_new(&admin.join("available"), b"", 0o644)?;
+    }
     for package in packages {
         package.put_conffiles_aside(root)?;
         status.push_str(&package.status().map_err(io::Error::other)?);

@@ -3,7 +3,7 @@
 //! ```text
 //! layers/DIGEST          a tree, named by its digest (tree.rs)
 //! layers/DIGEST.lock     locked by whoever uses the tree, and by whoever takes it away
-//! layers/pins/PINS       which tree the packages of a lock led to, and when that was last checked
+//! layers/pins/PINS.WAY   which tree the packages of a lock led to, and when that was last checked
 //! layers/making/PINS.*   a tree that is being made
 //! ```
 //!
@@ -26,6 +26,9 @@ use super::tree;
 use crate::error::RebuildError;
 use crate::progress::Cancel;
 use crate::scratch;
+
+/// Raised when layers are made in another way, so that those of an older version are not taken for them.
+const MAKING: u32 = 1;
 
 /// Every layer below one cache directory.
 #[derive(Debug, Clone)]
@@ -50,6 +53,11 @@ impl Layer {
     /// Where its tree is; never to be written.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What cannot be read is not sound either.
+    fn is_sound(&self) -> bool {
+        tree::digest(&self.path).is_ok_and(|found| found.digest == self.digest)
     }
 }
 
@@ -101,7 +109,7 @@ impl Layers {
         let Some(layer) = self.hold(digest, cancel)? else {
             return Ok(Checked::Removed);
         };
-        if self.is_sound(&layer) {
+        if layer.is_sound() {
             return Ok(Checked::Sound);
         }
         drop(layer);
@@ -189,18 +197,13 @@ impl Layers {
         if words.next() == Some(&*this_start()) {
             return Ok(Some(layer));
         }
-        if self.is_sound(&layer) {
+        if layer.is_sound() {
             self.remember(pins, &digest).map_err(|e| self.io(e))?;
             return Ok(Some(layer));
         }
         tracing::warn!(%digest, "a layer has changed on the disk; it is made anew");
         drop(layer);
         if self.remove(&digest)? { Ok(None) } else { Err(damaged(&digest)) }
-    }
-
-    /// What cannot be read is not sound either.
-    fn is_sound(&self, layer: &Layer) -> bool {
-        tree::digest(&layer.path).is_ok_and(|found| found.digest == layer.digest)
     }
 
     fn remember(&self, pins: &Digest, digest: &Digest) -> io::Result<()> {
@@ -213,7 +216,7 @@ impl Layers {
     }
 
     fn memory(&self, pins: &Digest) -> PathBuf {
-        self.store.join("pins").join(pins.to_string())
+        self.store.join("pins").join(format!("{pins}.{MAKING}"))
     }
 
     fn lock_file(&self, digest: &Digest) -> Result<File, RebuildError> {

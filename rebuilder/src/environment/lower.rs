@@ -132,7 +132,7 @@ impl Lower {
 fn copy(upper: &OwnedFd, path: &str, mode: Mode) -> io::Result<()> {
     match mkdirat(upper, path, mode | Mode::RWXU) {
         Err(Errno::EXIST) => return Ok(()),
-        made => made?,
+        new => new?,
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;

@@ -35,6 +35,9 @@ struct Entry {
     metadata: Metadata,
 }
 
+/// A path's place in the order, and what is hashed of it.
+type Record = (usize, Vec<u8>);
+
 /// A layer's name and size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Named {
@@ -72,7 +75,7 @@ pub(super) fn digest(root: &Path) -> io::Result<Named> {
         let hand = entries.iter().enumerate().skip(worker).step_by(workers);
         hand.map(|(index, entry)| Ok((index, record(root, entry)?))).collect()
     };
-    let hands: Vec<io::Result<Vec<(usize, Vec<u8>)>>> = thread::scope(|scope| {
+    let hands: Vec<io::Result<Vec<Record>>> = thread::scope(|scope| {
         let running: Vec<_> =
             (0..workers).map(|worker| scope.spawn(move || deal(worker))).collect();
         let ended = || Err(io::Error::other("a hashing thread ended by itself"));
@@ -86,7 +89,9 @@ pub(super) fn digest(root: &Path) -> io::Result<Named> {
     let mut digester = Digester::new();
     digester.update(MAGIC);
     digester.update(&[0]);
-    records.iter().for_each(|(_, record)| digester.update(record));
+    for (_, record) in &records {
+        digester.update(record);
+    }
     let bytes = entries.iter().map(|entry| entry.metadata.blocks().saturating_mul(512)).sum();
     Ok(Named { digest: digester.finish(), bytes })
 }
@@ -198,18 +203,20 @@ mod tests {
             |r| fs::write(r.join("d/closed"), "c").unwrap(),
             |r| {
                 rustix::fs::mknodat(CWD, r.join("p"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
-                    .unwrap()
+                    .unwrap();
             },
         ];
         fs::create_dir(root.path().join("d")).unwrap();
         if backwards {
             steps.reverse();
         }
-        steps.iter().for_each(|step| step(root.path()));
+        for step in steps {
+            step(root.path());
+        }
         fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(root.path().join("d"), Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(root.path().join("b"), Permissions::from_mode(0o644)).unwrap();
-        fs::set_permissions(root.path().join("d/closed"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(root.path().join("d/closed"), Permissions::from_mode(0o0)).unwrap();
         fs::set_permissions(root.path().join("p"), Permissions::from_mode(0o600)).unwrap();
         settle(root.path(), NEWEST).unwrap();
         root
@@ -229,10 +236,11 @@ mod tests {
 
     #[test]
     fn whatever_a_build_could_see_changes_the_name() {
-        let table: [(&str, fn(&Path)); 7] = [
+        type Row = (&'static str, fn(&Path));
+        let table: [Row; 7] = [
             ("a byte", |r| fs::write(r.join("b"), "B").unwrap()),
             ("a mode", |r| {
-                fs::set_permissions(r.join("b"), Permissions::from_mode(0o4644)).unwrap()
+                fs::set_permissions(r.join("b"), Permissions::from_mode(0o4644)).unwrap();
             }),
             ("a link", |r| {
                 fs::remove_file(r.join("a")).unwrap();

@@ -184,7 +184,9 @@ mod tests {
 
     fn overlay(place: &Path) -> Overlay {
         let layers = ["odd,name:x\\ \"", "base"].map(|name| place.join(name));
-        layers.iter().for_each(|layer| fs::create_dir_all(layer).unwrap());
+        for layer in &layers {
+            fs::create_dir_all(layer).unwrap();
+        }
         Overlay { layers: layers.into(), place: place.join("place") }
     }
 

@@ -15,6 +15,7 @@
     reason = "a bench stops at the first surprise, reads the clock and prints a table"
 )]
 
+mod environments;
 mod files;
 mod inside;
 mod metablock;
@@ -39,6 +40,7 @@ fn main() {
     let mut table = table::Table::default();
     inside::rows(&mut table);
     files::rows(&mut table);
+    environments::rows(&mut table);
     if std::env::args().any(|argument| argument == "--json") {
         println!("{}", table.json());
     } else {
