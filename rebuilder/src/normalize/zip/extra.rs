@@ -9,7 +9,7 @@
 //! | 0x7875 | Info-ZIP Unix, new | version 1, then user and group id with their lengths |
 //!
 //! They are normalized away. Every other field is refused: a Unicode path (0x7075) gives an entry
-//! a second name, zip64 (0x0001) a second size, and ASi Unix (0x756e) a second mode. See PKWARE's
+//! a second name, zip64 (0x0001) a second size, and `ASi` Unix (0x756e) a second mode. See PKWARE's
 //! application note, 4.5, and Info-ZIP's `proginfo/extrafld.txt`.
 
 use super::super::Refusal;
