@@ -28,7 +28,7 @@ mod beside {
     pub(crate) use reattest::codec::{decode, encode};
     pub(crate) use reattest::limits::{REQUEST_BYTES, RESPONSE_BYTES};
     pub(crate) use reattest::protocol::message::{Gossip, Request, Response};
-    pub(crate) use reattest_rebuilder::{Lock, Recipe};
+    pub(crate) use reattest_rebuilder::{Lock, Recipe, normalize};
 }
 
 #[path = "fuzz/properties/mod.rs"]
@@ -103,6 +103,11 @@ fn documents() -> Vec<(String, Vec<u8>)> {
     ])
 }
 
+/// An archive without entries in each of the two forms that need no compression.
+fn archives() -> Vec<(String, Vec<u8>)> {
+    named([("tar", vec![0; 1024]), ("deb", crate::normalizers::package("1700000000"))])
+}
+
 fn checkpoints() -> Vec<(String, Vec<u8>)> {
     let key = rebuilder('b', '1');
     let origin = Origin::new(&network(), &key.public_key(), 2026);
@@ -151,6 +156,7 @@ fn seeds() -> Seeds {
         ("policy", vectors(".toml")),
         ("codec", messages()),
         ("document", documents()),
+        ("normalize", archives()),
     ])
 }
 

@@ -14,6 +14,7 @@ mod exhausted_removals;
 mod mutations;
 mod exports;
 mod summaries;
+mod normalizers;
 mod log_attacks;
 mod fuzz_corpus;
 mod oracles;

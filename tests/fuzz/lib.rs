@@ -11,6 +11,7 @@ mod codec;
 mod limits;
 #[path = "../../node/src/protocol/message.rs"]
 mod message;
+mod rebuilder;
 #[path = "../../rebuilder/src/recipe.rs"]
 mod recipe;
 #[path = "../worlds.rs"]
@@ -21,6 +22,7 @@ mod beside {
     pub(crate) use crate::codec::{decode, encode};
     pub(crate) use crate::limits::{REQUEST_BYTES, RESPONSE_BYTES};
     pub(crate) use crate::message::{Gossip, Request, Response};
+    pub(crate) use crate::rebuilder::normalize;
     pub(crate) use crate::recipe::{Lock, Recipe};
     pub(crate) use crate::worlds;
 }

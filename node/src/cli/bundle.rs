@@ -33,7 +33,7 @@ impl Bundle {
         let config = Config::load(&config_file(config)?)?;
         let source =
             if self.offline { Source::Disk(config.data) } else { Source::Node(Box::new(config)) };
-        let question = question(&self.file, self.as_purl.as_ref())?;
+        let question = question(&self.file, self.as_purl.as_ref(), None)?;
         let (bundle, _) = source.gather(&query::selector(&question))?;
         if bundle.envelopes.is_empty() {
             return Err(Fault::text(format!(

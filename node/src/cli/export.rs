@@ -54,7 +54,7 @@ struct Written {
 impl Export {
     pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
         let (policy, source) = self.evidence.open(config)?;
-        let question = question(&self.file, self.as_purl.as_ref())?;
+        let question = question(&self.file, self.as_purl.as_ref(), Some(&policy))?;
         if self.format == Format::Vsa {
             return self.summary(config, &policy, &source, &question);
         }

@@ -5,7 +5,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use reattest_attestation::policy::Accept;
+use reattest_attestation::statement::Normalizer;
+use reattest_attestation::verdict::Normalized;
 use reattest_attestation::{Conclusion, HashedFile, Policy, Purl, Question, Verdict};
+use reattest_rebuilder::normalize::{self, NormalizeError};
 
 use super::{Exit, config_file, output, render};
 use crate::config::Config;
@@ -48,7 +52,7 @@ impl Verify {
         let (policy, source) = self.evidence.open(config)?;
         let mut verdicts = Vec::new();
         for file in &self.files {
-            let question = question(file, self.as_purl.as_ref())?;
+            let question = question(file, self.as_purl.as_ref(), Some(&policy))?;
             verdicts.push(query::judge(&policy, &source, &question)?);
         }
         show(&verdicts, self.json)?;
@@ -84,8 +88,13 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-/// What is asked about a file, which is hashed while it is read.
-pub(super) fn question(path: &Path, purl: Option<&Purl>) -> Result<Question, Fault> {
+/// What is asked about a file, which is hashed while it is read, and normalized where the policy
+/// that will judge it allows what is equivalent.
+pub(super) fn question(
+    path: &Path,
+    purl: Option<&Purl>,
+    policy: Option<&Policy>,
+) -> Result<Question, Fault> {
     let fail = |error| Fault::new(path.display().to_string(), error);
     let mut file = File::open(path).map_err(fail)?;
     if !file.metadata().map_err(fail)?.is_file() {
@@ -101,9 +110,42 @@ pub(super) fn question(path: &Path, purl: Option<&Purl>) -> Result<Question, Fau
         ));
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let whole = beginning.as_slice().chain(file);
-    let file = HashedFile::read(&name.unwrap_or_default(), whole).map_err(fail)?;
-    Ok(Question::about(file, purl.cloned()))
+    let whole = beginning.as_slice().chain(&file);
+    let hashed = HashedFile::read(&name.unwrap_or_default(), whole).map_err(fail)?;
+    let mut question = Question::about(hashed, purl.cloned());
+    if let Some(policy) = policy {
+        question.normalized = normalized(&question, policy, &file, path)?;
+    }
+    Ok(question)
+}
+
+/// What the normalizers of the file's form make of it, where the policy allows all of them; for
+/// every other file nothing is read again. A file without a normalized form is judged bit for bit.
+fn normalized(
+    question: &Question,
+    policy: &Policy,
+    file: &File,
+    path: &Path,
+) -> Result<Vec<Normalized>, Fault> {
+    let accept = &policy.demands().accept;
+    if *accept == Accept::Bitwise {
+        return Ok(Vec::new());
+    }
+    let told = question.purl.as_ref().and_then(Purl::file_name);
+    let name = told.as_deref().unwrap_or_else(|| question.file.name());
+    let chain: Vec<Normalizer> = normalize::chain(name).iter().map(Normalizer::from).collect();
+    if !accept.allows(&chain) {
+        return Ok(Vec::new());
+    }
+    match normalize::normalized(name, file) {
+        Ok(normalized) => Ok(normalized.into_iter().collect()),
+        Err(NormalizeError::Refused(refusal)) => {
+            let shown = path.display();
+            output::note(&format!("note: {shown} has no normalized form: {refusal}"));
+            Ok(Vec::new())
+        }
+        Err(fault) => Err(Fault::new(path.display().to_string(), fault)),
+    }
 }
 
 /// deb(5): an `ar` archive whose first member is `debian-binary`.

@@ -3,6 +3,9 @@
 //! The order of entries is normalized away, so an archive in which it matters has no normalized
 //! form: a name that stands twice, a file on the way to another entry (`a` and `a/b`), and names
 //! that one file system tells apart and another does not.
+//!
+//! KNOWN: names that differ in Unicode normalization alone are two names here, and one for some
+//! file systems.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

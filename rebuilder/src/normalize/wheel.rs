@@ -112,36 +112,29 @@ fn rows(content: &[u8]) -> Result<Rows, Refusal> {
 fn cell(text: &str, end: char) -> Result<(String, &str), Refusal> {
     let wrong =
         || refused("a broken line in RECORD".to_owned(), "three cells, as RFC 4180 has them");
-    let after = |rest: &str| {
-        match end {
-            '\n' => [2, 1].into_iter().zip(["\r\n", "\n"]).find(|(_, end)| rest.starts_with(end)),
-            _ => Some((1, ",")).filter(|_| rest.starts_with(',')),
-        }
-        .map(|(length, _)| length)
-        .or_else(|| (end == '\n' && rest.is_empty()).then_some(0))
+    let (value, rest) = value(text).ok_or_else(wrong)?;
+    let behind = match end {
+        '\n' if rest.is_empty() => Some(rest),
+        '\n' => rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n')),
+        end => rest.strip_prefix(end),
     };
-    let (value, rest) = match text.strip_prefix('"') {
-        Some(quoted) => {
-            let mut value = String::new();
-            let mut rest = quoted;
-            loop {
-                let (part, behind) = rest.split_once('"').ok_or_else(wrong)?;
-                value.push_str(part);
-                match behind.strip_prefix('"') {
-                    Some(more) => (value, rest) = (value + "\"", more),
-                    None => break (value, behind),
-                }
-            }
-        }
-        None => {
-            let length = text.find([',', '\r', '\n']).unwrap_or(text.len());
-            let (value, rest) = text.split_at(length);
-            if value.contains('"') {
-                return Err(wrong());
-            }
-            (value.to_owned(), rest)
-        }
+    Ok((value, behind.ok_or_else(wrong)?))
+}
+
+/// A cell's value, quoted or not, and what follows it.
+fn value(text: &str) -> Option<(String, &str)> {
+    let Some(mut rest) = text.strip_prefix('"') else {
+        let length = text.find([',', '\r', '\n']).unwrap_or(text.len());
+        let (value, rest) = text.split_at(length);
+        return Some((value.to_owned(), rest)).filter(|_| !value.contains('"'));
     };
-    let skipped = after(rest).ok_or_else(wrong)?;
-    Ok((value, rest.get(skipped..).unwrap_or_default()))
+    let mut value = String::new();
+    loop {
+        let (part, behind) = rest.split_once('"')?;
+        value.push_str(part);
+        // Two quotes are one in the value.
+        let Some(more) = behind.strip_prefix('"') else { return Some((value, behind)) };
+        value.push('"');
+        rest = more;
+    }
 }

@@ -51,8 +51,9 @@ impl Header {
         check_rest(dialect, &part)?;
         time(part(136, 12))?;
         let mut name = text(part(0, 100))?;
-        if dialect == Dialect::Posix && part(345, 1) != [0] {
-            name = [text(part(345, 155))?.as_slice(), b"/", &name].concat();
+        let prefix = if dialect == Dialect::Posix { text(part(345, 155))? } else { Vec::new() };
+        if !prefix.is_empty() {
+            name = [prefix.as_slice(), b"/", &name].concat();
         }
         let named =
             |from| if dialect == Dialect::Old { Ok(Vec::new()) } else { text(part(from, 32)) };

@@ -2,11 +2,13 @@
 //!
 //! Normalized away: times, also those of pax and GNU headers; the order of entries; names and
 //! numbers of users and groups, but for set-user-id and set-group-id files; the names of extended
-//! headers, which have a process number in them; how many blocks of zeros stand behind the end.
+//! headers, which have a process number in them; how the numbers of a header are spelled (blanks and
+//! leading zeros); how many blocks of zeros stand behind the end.
 //! **Modes stay.**
 //!
 //! ```text
-//! record of an entry = field(kind: "f" file, "d" directory, "l" symbolic, "h" hard link)
+//! record of an entry = field(kind: "f" file, "F" file of the old type 0, "d" directory,
+//!                            "l" symbolic, "h" hard link)
 //!                      field(name as it is spelled) number(mode) field(link target)
 //!                      field(SHA-256 of the content, or empty) field(dialect: "o" old, "p" POSIX, "g" GNU)
 //!                      field(kinds of extended headers that say names: "x", "L", "K", or empty)
@@ -142,18 +144,17 @@ impl Reader<'_> {
     fn entry(&mut self, header: Header, overrides: Overrides) -> Result<(), Refusal> {
         let name = overrides.path.as_ref().unwrap_or(&header.name).clone();
         let entry = Entry { header, overrides, name };
-        let name = entry.name.clone();
-        self.take(entry).map_err(|refusal| refusal.within(&name))
+        self.take(&entry).map_err(|refusal| refusal.within(&entry.name))
     }
 
-    fn take(&mut self, entry: Entry) -> Result<(), Refusal> {
+    fn take(&mut self, entry: &Entry) -> Result<(), Refusal> {
         let kind = entry.kind()?;
         let is_directory = kind == b"d";
         let path = plain(&entry.name, is_directory)?.to_vec();
         self.names.claim(&path, is_directory)?;
         let mut content = None;
         match kind {
-            b"f" => {
+            b"f" | b"F" => {
                 content = Some(self.content(entry.header.size, hashed)?);
                 self.files.insert(path, entry.header.mode);
             }
@@ -204,7 +205,8 @@ impl Entry {
         let header = &self.header;
         let kind: &[u8] = match header.kind {
             // Readers of old take a trailing slash for a directory.
-            b'0' | 0 if !self.name.ends_with(b"/") => b"f",
+            b'0' if !self.name.ends_with(b"/") => b"f",
+            0 if !self.name.ends_with(b"/") => b"F",
             b'5' => b"d",
             b'2' => b"l",
             b'1' => b"h",
@@ -214,7 +216,9 @@ impl Entry {
             }
         };
         let is_link = matches!(header.kind, b'1' | b'2');
-        if (kind != b"f" && header.size != 0) || is_link == self.link().is_empty() {
+        if (!kind.eq_ignore_ascii_case(b"f") && header.size != 0)
+            || is_link == self.link().is_empty()
+        {
             let found = format!("{} bytes and the target {}", header.size, quoted(self.link()));
             return Err(Refusal::new(found, "content in files and targets in links alone"));
         }

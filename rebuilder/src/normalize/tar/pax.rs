@@ -53,9 +53,9 @@ impl Overrides {
         let name =
             name.ok_or_else(|| refused(content, "a long name that ends in one zero byte"))?;
         if kind == b'L' {
-            self.path = Some(name)
+            self.path = Some(name);
         } else {
-            self.link = Some(name)
+            self.link = Some(name);
         }
         Ok(())
     }

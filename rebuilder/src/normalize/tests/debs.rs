@@ -16,7 +16,7 @@ struct Member {
 fn ar(members: &[Member]) -> Vec<u8> {
     let mut out = b"!<arch>\n".to_vec();
     for Member { name, time, mode, content } in members {
-        write!(out, "{name:<16}{time:<12}{:<6}{:<6}{mode:<8}{:<10}`\n", 0, 0, content.len())
+        writeln!(out, "{name:<16}{time:<12}{:<6}{:<6}{mode:<8}{:<10}`", 0, 0, content.len())
             .unwrap();
         out.extend(content);
         out.resize(out.len().next_multiple_of(2), b'\n');

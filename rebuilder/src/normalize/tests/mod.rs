@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod zip_writer;
 mod zips;
 mod wheels;
 mod gzips;

@@ -1,6 +1,6 @@
 //! Wheels: RECORD must be right, and is then compared as a set.
 
-use super::zips::{member, zip};
+use super::zip_writer::{member, zip};
 use super::*;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 

@@ -72,7 +72,7 @@ pub(super) fn entries(bytes: &Bytes<'_>, end: &End) -> Result<Vec<Central>, Refu
 }
 
 fn entry(fields: &mut Fields<'_>) -> Result<Central, Refusal> {
-    fields.signature(b"PK\x01\x02")?;
+    fields.signature(*b"PK\x01\x02")?;
     let [_made_with, host] = fields.u16()?.to_le_bytes();
     let (_needed, flags, method) = (fields.u16()?, fields.u16()?, fields.u16()?);
     let _time = fields.u32()?;
@@ -133,7 +133,7 @@ impl<'a> Fields<'a> {
         Ok(self.take(4)?.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte)))
     }
 
-    pub(super) fn signature(&mut self, wanted: &[u8; 4]) -> Result<(), Refusal> {
+    pub(super) fn signature(&mut self, wanted: [u8; 4]) -> Result<(), Refusal> {
         if self.take(4)? == wanted {
             return Ok(());
         }

@@ -3,14 +3,14 @@
 //! | id | what | shape |
 //! |---|---|---|
 //! | 0x5455 | extended timestamp | flags, then 4 bytes a time |
-//! | 0x000a | NTFS times | 4 reserved bytes, tag 1 of 24 bytes |
+//! | 0x000a | times of Windows | 4 reserved bytes, tag 1 of 24 bytes |
 //! | 0x5855 | Info-ZIP Unix, old | two times, and user and group id in the local header |
 //! | 0x7855 | Info-ZIP Unix | user and group id in the local header |
 //! | 0x7875 | Info-ZIP Unix, new | version 1, then user and group id with their lengths |
 //!
 //! They are normalized away. Every other field is refused: a Unicode path (0x7075) gives an entry
-//! a second name, zip64 (0x0001) a second size, and ASi Unix (0x756e) a second mode. See "PKWARE's
-//! application note 4.5" and Info-ZIP's `proginfo/extrafld.txt`.
+//! a second name, zip64 (0x0001) a second size, and `ASi` Unix (0x756e) a second mode. See PKWARE's
+//! application note, 4.5, and Info-ZIP's `proginfo/extrafld.txt`.
 
 use super::super::Refusal;
 use super::directory::Fields;

@@ -173,7 +173,7 @@ fn local(bytes: &Bytes<'_>, central: &Central) -> Result<(u64, bool), Refusal> {
     let place = u64::from(central.offset);
     let header = bytes.exact(place, LOCAL_BYTES)?;
     let mut fields = Fields::new(&header);
-    fields.signature(b"PK\x03\x04")?;
+    fields.signature(*b"PK\x03\x04")?;
     let (_needed, flags, method) = (fields.u16()?, fields.u16()?, fields.u16()?);
     let _time = fields.u32()?;
     let sizes = [fields.u32()?, fields.u32()?, fields.u32()?];
