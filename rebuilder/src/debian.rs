@@ -68,7 +68,7 @@ fn environment(parallel: usize) -> BTreeMap<String, String> {
 }
 
 /// A version without epoch and Debian revision; deb-version(7).
-fn upstream(version: &str) -> &str {
+pub(crate) fn upstream(version: &str) -> &str {
     let without_epoch = version.split_once(':').map_or(version, |(_, rest)| rest);
     without_epoch.rsplit_once('-').map_or(without_epoch, |(upstream, _)| upstream)
 }

@@ -135,7 +135,7 @@ impl Search {
             serde_json::from_slice(answer).map_err(|e| SnapshotError(e.to_string()))?;
         let fits = |version: &String| {
             crate::reference::is_version(version)
-                && self.rest.starts_with(crate::plan::upstream(version))
+                && self.rest.starts_with(crate::debian::upstream(version))
         };
         let mut fitting: Vec<String> =
             versions.result.into_iter().map(|v| v.version).filter(fits).collect();
