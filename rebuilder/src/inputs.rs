@@ -102,12 +102,8 @@ impl Pinned {
 
     /// Every input, to be fetched. The one place that knows where a recipe names its inputs.
     pub fn wants(&self) -> Vec<Want> {
-        let files = self
-            .recipe
-            .files
-            .iter()
-            .chain(&self.recipe.wheels)
-            .map(|f| Want::pinned(&f.location, f.sha256, f.size));
+        let files = self.recipe.files.iter().chain(&self.recipe.wheels);
+        let files = files.map(|f| Want::pinned(&f.location, f.sha256, f.size));
         let packages = &self.lock.packages;
         files.chain(packages.iter().map(|p| Want::pinned(&p.location, p.sha256, p.size))).collect()
     }

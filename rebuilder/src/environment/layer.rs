@@ -25,6 +25,7 @@ use super::freeze::wait_for;
 use super::tree;
 use crate::error::RebuildError;
 use crate::progress::Cancel;
+use crate::retention;
 use crate::scratch;
 
 /// Raised when layers are made in another way, so that those of an older version are not taken for them.
@@ -101,7 +102,8 @@ impl Layers {
         if cancel.is_cancelled() {
             return Err(RebuildError::Cancelled);
         }
-        Ok(path.is_dir().then_some(Layer { digest: *digest, path, _lock: lock }))
+        let is_here = path.is_dir() && retention::used(&path);
+        Ok(is_here.then_some(Layer { digest: *digest, path, _lock: lock }))
     }
 
     /// Reads a whole layer again; one that has changed is taken away.
@@ -187,6 +189,7 @@ impl Layers {
 
     fn recall(&self, pins: &Digest, cancel: &Cancel) -> Result<Option<Layer>, RebuildError> {
         let memory = fs::read_to_string(self.memory(pins)).unwrap_or_default();
+        retention::used(&self.memory(pins));
         let mut words = memory.split_whitespace();
         let Some(digest) = words.next().and_then(|word| word.parse::<Digest>().ok()) else {
             return Ok(None);

@@ -105,6 +105,25 @@ fn leftovers_go_and_what_is_being_made_stays() {
 }
 
 #[test]
+fn a_layer_goes_with_its_lock_free_and_memories_are_units_of_their_own() {
+    let cache = tempfile::tempdir().unwrap();
+    let path = |name: &str| cache.path().join("layers").join(name);
+    let layer = Digest::of(b"layer").to_string();
+    for directory in [layer.as_str(), "pins", "making/left.tmp"] {
+        fs::create_dir_all(path(directory)).unwrap();
+    }
+    fs::write(path("pins/one"), "memory").unwrap();
+    fs::write(path(&format!("{layer}.lock")), "").unwrap();
+    let user = File::open(path(&format!("{layer}.lock"))).unwrap();
+    flock(&user, FlockOperation::NonBlockingLockShared).unwrap();
+    let first = collect(cache.path(), &NOTHING).unwrap();
+    assert_eq!((first.removed.len(), first.in_use), (2, 1));
+    assert!(path(&layer).exists() && path("pins").exists() && !path("pins/one").exists());
+    drop(user);
+    assert_eq!(collect(cache.path(), &NOTHING).unwrap().removed.len(), 1);
+}
+
+#[test]
 fn a_link_and_a_nodes_data_are_never_touched() {
     let (cache, host) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fs::write(host.path().join("file"), "host").unwrap();

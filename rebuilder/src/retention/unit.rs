@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{kept, names, presence};
+use rustix::fs::{FlockOperation, flock};
+
 use crate::clock;
 
 /// One thing that is removed whole or not at all.
@@ -91,7 +93,8 @@ fn children(
     units: &mut Vec<Unit>,
     scratch: impl Fn(&Path) -> Option<bool>,
 ) -> io::Result<()> {
-    for path in names(top)? {
+    let mut left = names(top)?;
+    while let Some(path) = left.pop() {
         let name = name(&path);
         // Locks are empty, and removing one would let two makers at the same directory.
         if ends_in(&path, &["lock", "used"]) {
@@ -99,6 +102,9 @@ fn children(
         }
         if let Some(unit) = file(cache, &path) {
             units.push(unit);
+        } else if name == "pins" || name == "making" {
+            // What a layer's pins led to, and layers under way: units of their own.
+            left.extend(names(&path)?);
         } else if path.is_dir() && !path.is_symlink() && !is_data(&path) {
             let held = scratch(&path);
             let lock = path.with_file_name(format!("{}.lock", name.trim_end_matches(".tmp")));
@@ -118,8 +124,10 @@ fn is_data(path: &Path) -> bool {
     ["peer.key", "signer", "logs", "node.sock"].iter().any(|name| path.join(name).exists())
 }
 
+/// Users of a layer share its lock, so only a lock for oneself tells whether there is any.
 fn is_busy(lock: &Path) -> bool {
-    File::open(lock).is_ok_and(|file| presence::is_held(&file))
+    let Ok(file) = File::open(lock) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
 }
 
 fn file(cache: &Path, path: &Path) -> Option<Unit> {
