@@ -100,7 +100,7 @@ impl Build<'_> {
 }
 
 /// Copies of pinned files, since a sandbox must not see the store.
-fn lay_out(files: &[SourceInput], place: &Path, cas: &Cas) -> Result<(), RebuildError> {
+pub(crate) fn lay_out(files: &[SourceInput], place: &Path, cas: &Cas) -> Result<(), RebuildError> {
     for file in files {
         cas.copy_to(&file.sha256, &place.join(&file.name))?;
     }
@@ -181,7 +181,7 @@ fn collect(wanted: &[Wanted], place: &Path, scratch: &Path) -> Result<Vec<Output
 }
 
 /// `None` for whatever is not a plain file of bounded size: the build did not make that output.
-fn open_plain(place: &Path, path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn open_plain(place: &Path, path: &Path) -> io::Result<Option<File>> {
     // A fifo would block an opener that waits for its writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;

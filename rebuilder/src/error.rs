@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cas::CasError;
 use crate::fetch::FetchProblem;
+use crate::python::PythonError;
 use crate::release::IndexError;
 use crate::sandbox::SandboxError;
 
@@ -68,6 +69,9 @@ pub enum RebuildError {
     /// The machine cannot run a sandbox, or a sandboxed step passed a limit.
     #[error(transparent)]
     Sandbox(SandboxError),
+    /// A wheel cannot be rebuilt from what the registry has.
+    #[error(transparent)]
+    Python(#[from] PythonError),
     /// The store of inputs failed.
     #[error(transparent)]
     Cas(#[from] CasError),

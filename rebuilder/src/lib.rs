@@ -19,6 +19,7 @@ pub mod inputs;
 pub mod plan;
 pub mod sandbox;
 pub mod environment;
+pub mod python;
 pub mod scratch;
 pub mod progress;
 pub mod error;

@@ -38,6 +38,35 @@ pub const PARALLEL_FETCHES: usize = 4;
 pub const FETCH_ATTEMPTS: u32 = 4;
 /// Unpackers at a time: the disk is the limit beyond this.
 pub const PARALLEL_UNPACKS: usize = 8;
+/// Entries of one wheel: the largest have 20,000.
+pub const WHEEL_ENTRIES: usize = 200_000;
+/// `WHEEL` or `METADATA` of a wheel: a long description has 1 MB; beyond this it is a bomb.
+pub const METADATA_BYTES: u64 = 8 << 20;
+/// A source distribution unpacked: the largest have 500 MB; beyond this it is a bomb.
+pub const SDIST_UNPACKED_BYTES: u64 = 2 << 30;
+/// Entries of a source distribution: the largest have 50,000.
+pub const SDIST_ENTRIES: u64 = 500_000;
+/// What a tar says about its next entry in an entry of its own: a name of 4,096 bytes and a few times.
+pub const TAR_DESCRIPTION_BYTES: u64 = 64 << 10;
+/// `pyproject.toml`: the longest seen have 60 KB.
+pub const PROJECT_FILE_BYTES: u64 = 1 << 20;
+/// Directories of a backend in the source tree: one is used, two were seen.
+pub const BACKEND_PATHS: usize = 16;
+/// One dependency as text: the longest markers have 400 bytes.
+pub const REQUIREMENT_BYTES: usize = 1024;
+/// Conditions and parentheses of one marker: the library multiplies them out, so few are many.
+pub const MARKER_TERMS: usize = 24;
+/// Dependencies that one wheel or source states: packages with many extras have 500.
+pub const REQUIREMENTS: usize = 2_000;
+/// Wheels of one build: the largest sets seen have 20.
+pub const RESOLVED_WHEELS: usize = 128;
+/// Times that a set is chosen anew until it does not change: a chain of dependencies takes one each.
+pub const RESOLVE_ROUNDS: usize = 64;
+/// Times that a backend may ask for more: two were seen.
+pub const HOOK_ROUNDS: usize = 3;
+/// A wheel may be built with what was published up to a day later: clocks and upload queues differ,
+/// and projects of one repository are uploaded in any order.
+pub const PUBLICATION_MARGIN_SECONDS: i64 = 86_400;
 /// Outputs of one build that are compared: the most that one statement carries.
 pub const OUTPUTS: usize = 64;
 /// Near names shown for an unknown package.

@@ -14,6 +14,7 @@ use crate::fetch::Want;
 use crate::limits;
 use crate::means::Means;
 use crate::progress::Progress;
+use crate::python;
 use crate::recipe::{Document, Lock, Recipe, SourceInput};
 use crate::reference::{DebianReference, Reference};
 use crate::release::{DebianRelease, Published, Release, Suite};
@@ -67,7 +68,7 @@ impl Pinned {
     ) -> Result<Self, RebuildError> {
         match reference {
             Reference::Debian(reference) => Self::debian(reference, sandbox, means),
-            Reference::Python(_) => Err(RebuildError::Unsupported("a Python wheel".to_owned())),
+            Reference::Python(reference) => python::pin(reference, sandbox, means),
         }
     }
 

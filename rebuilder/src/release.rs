@@ -23,6 +23,7 @@ use crate::error::RebuildError;
 use crate::fetch::Fetch;
 use crate::means::Means;
 use crate::progress::{Cancel, Progress};
+use crate::python::PythonRelease;
 use crate::rebuild::Workshop;
 use crate::reference::Reference;
 
@@ -131,7 +132,9 @@ pub fn find(
         Reference::Debian(reference) => {
             DebianRelease::find(reference, &mut means).map(|found| found.release)
         }
-        Reference::Python(_) => Err(RebuildError::Unsupported("a Python wheel".to_owned())),
+        Reference::Python(reference) => {
+            PythonRelease::find(reference, &mut means).map(|found| found.release)
+        }
     }
 }
 
