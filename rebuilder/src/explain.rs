@@ -3,22 +3,37 @@
 //! Only now do published bytes come to this machine: the builds are over, so no build can have seen
 //! the answer.
 
-use reattest_attestation::{ArtifactOutcome, Outcome};
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use reattest_attestation::statement::Normalizer;
+use reattest_attestation::verdict::Normalized;
+use reattest_attestation::{ArtifactOutcome, Outcome, Purl};
 
 use crate::build::{Build, Made};
 use crate::compare;
 use crate::environment;
 use crate::error::RebuildError;
+use crate::fetch::Want;
 use crate::means::Means;
+use crate::normalize::{self, NormalizeError};
 use crate::progress::Progress;
-use crate::rebuild::VariedRun;
+use crate::rebuild::{Output, Run, VariedRun};
+use crate::release::Published;
 use crate::scratch::Scratch;
 use crate::vary::Varying;
 
 /// What is known at the end.
 pub(crate) struct Explained {
     pub(crate) outcomes: Vec<ArtifactOutcome>,
+    pub(crate) normalizers: Vec<Normalizer>,
     pub(crate) varied: Option<VariedRun>,
+}
+
+/// A published file and what the first run made instead of it.
+pub(crate) struct Differing<'a> {
+    pub(crate) published: &'a Published,
+    pub(crate) produced: &'a Output,
 }
 
 impl Build<'_> {
@@ -31,7 +46,15 @@ impl Build<'_> {
         let wanted = &self.pinned.outputs;
         let first = made.first.digests(wanted);
         let again = made.second.as_ref().map(|run| run.digests(wanted));
-        let outcomes = compare::outcomes(wanted, &first, again.as_ref(), &Vec::new())?;
+        let normalized = self.normalized(&made.first, means)?;
+        let digests = wanted.iter().map(|w| normalized.get(&w.purl).map(|n| n.digest)).collect();
+        let outcomes = compare::outcomes(wanted, &first, again.as_ref(), &digests)?;
+        let mut normalizers: Vec<Normalizer> = Vec::new();
+        for outcome in outcomes.iter().filter(|o| o.outcome == Outcome::Equivalent) {
+            let named = normalized.get(&outcome.purl).map(|n| n.normalizers.clone());
+            normalizers.extend(named.unwrap_or_default());
+        }
+        normalizers.dedup();
         for outcome in &outcomes {
             means.tell(Progress::Compared {
                 purl: outcome.purl.to_string(),
@@ -45,7 +68,47 @@ impl Build<'_> {
         } else {
             None
         };
-        Ok(Explained { outcomes, varied })
+        Ok(Explained { outcomes, normalizers, varied })
+    }
+
+    /// What differs from a published file that can be had.
+    pub(crate) fn differing<'a>(&'a self, first: &'a Run) -> Vec<Differing<'a>> {
+        let differing = |published: &'a Published| {
+            let produced = first.output(&published.purl)?;
+            let is_other = produced.sha256 != published.sha256 && published.size > 0;
+            is_other.then_some(Differing { published, produced })
+        };
+        self.pinned.release.published().iter().filter_map(differing).collect()
+    }
+
+    /// Brings what was published instead, and lets the normalizers of its form look at both.
+    fn normalized(
+        &self,
+        first: &Run,
+        means: &mut Means<'_>,
+    ) -> Result<BTreeMap<Purl, Normalized>, RebuildError> {
+        let differing = self.differing(first);
+        let want = |d: &Differing<'_>| {
+            Want::pinned(&d.published.location, d.published.sha256, d.published.size)
+        };
+        let wants: Vec<Want> = differing.iter().map(want).collect();
+        means.bring(&wants)?;
+        let mut equal = BTreeMap::new();
+        for Differing { published, produced } in differing {
+            let io = |e| RebuildError::io("cannot read", &produced.path, e);
+            let ours = File::open(&produced.path).map_err(io)?;
+            let theirs = means.cas.open(&published.sha256)?;
+            let normalized = normalize::equivalent(&published.file_name, &theirs, &ours);
+            match normalized {
+                Ok(normalized) => {
+                    equal.extend(normalized.map(|n| (published.purl.clone(), n)));
+                }
+                // A file without a normalized form is judged bit for bit.
+                Err(NormalizeError::Refused(_)) => {}
+                Err(NormalizeError::Io(error)) => return Err(io(error)),
+            }
+        }
+        Ok(equal)
     }
 
     /// One varied run. Whatever goes wrong in it costs an explanation, and not the outcome.

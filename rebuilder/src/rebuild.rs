@@ -203,8 +203,8 @@ fn build(
     let environment = environment::environment(lock, sandbox, means)?;
     let build = Build { pinned: &pinned, environment: &environment, sandbox };
     let mut made = build.until_certain(means)?;
-    let Explained { outcomes, varied } = build.explain(&mut made, means)?;
-    let facts = facts::of(&pinned, &made, means.cas)?;
+    let Explained { outcomes, normalizers, varied } = build.explain(&mut made, means)?;
+    let facts = BuildFacts { normalizers, ..facts::of(&pinned, &made, means.cas)? };
     let unpublished = unpublished(&pinned, &made);
     let Made { first, second, scratch, .. } = made;
     Ok(Rebuilt {

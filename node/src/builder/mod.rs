@@ -141,6 +141,8 @@ impl Builder {
             published: outcome.published,
             produced: sealed.add(first)?,
             again: sealed.add(second)?,
+            // A liar's file is another one, of which nothing is known.
+            normalized: outcome.normalized.filter(|_| !self.lies),
         })
     }
 }

@@ -84,6 +84,8 @@ pub struct Compared {
     pub produced: Option<u16>,
     /// The file of the second run.
     pub again: Option<u16>,
+    /// What normalizers made of the published and the produced file alike.
+    pub normalized: Option<Digest>,
 }
 
 /// To the builder: the place in the log, or why nothing was signed.

@@ -83,7 +83,8 @@ fn observe(compared: &Compared, digests: &[Digest]) -> Result<ArtifactOutcome, F
         })
     };
     let (produced, again) = (digest(compared.produced)?, digest(compared.again)?);
-    ArtifactOutcome::observe(compared.purl.clone(), compared.published, produced, again)
+    let (purl, normalized) = (compared.purl.clone(), compared.normalized);
+    ArtifactOutcome::observe_normalized(purl, compared.published, produced, again, normalized)
         .map_err(|error| Fault::new("the builder's result is no outcome", error))
 }
 

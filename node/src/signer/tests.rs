@@ -97,7 +97,7 @@ fn result(published: Digest, produced: Option<u16>, again: Option<u16>) -> Attes
         recipe: Digest::of(b"recipe"),
         lock: Digest::of(b"lock"),
         lock_authorities: Vec::new(),
-        artifacts: vec![Compared { purl: purl(), published, produced, again }],
+        artifacts: vec![Compared { purl: purl(), published, produced, again, normalized: None }],
         authority: Authority {
             uri: "debian:dists/trixie/InRelease".to_owned(),
             digest: Digest::of(b"InRelease"),
