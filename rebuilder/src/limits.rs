@@ -102,3 +102,26 @@ pub const RETRY_AFTER: Duration = Duration::from_mins(1);
 pub const SERVICE_ANSWER_BYTES: u64 = 16 << 20;
 /// The record of one rebuild's kept outputs: 64 outputs of two runs take 20 KB.
 pub const KEPT_RECORD_BYTES: u64 = 1 << 20;
+/// Memory of one build, as a share of the machine's: a quarter stays for the node, the signer and the
+/// file cache, so that a build at its bound does not push the node out.
+pub const MEMORY_SHARE: (u64, u64) = (3, 4);
+/// Free memory at which a build ends where no cgroup counts it, as a share of the machine's: what a
+/// process hides from `/proc` (unmapped memory files, pipes) is missed here and nowhere else.
+pub const FREE_MEMORY_SHARE: (u64, u64) = (1, 16);
+/// Processes and threads of one build: the widest Debian builds have some hundred for each core.
+pub const BUILD_PROCESSES: u64 = 8192;
+/// CPU time of one build: its wall time on eight busy cores.
+pub const BUILD_CPU: Duration = Duration::from_hours(32);
+/// Open files of one process: what parallel linkers and test suites ask for at most; Debian's default.
+pub const OPEN_FILES: u64 = 16_384;
+/// The part of that which a process has without asking; the default of every Debian system, and the
+/// same on every rebuilder, so that no build depends on the machine here.
+pub const OPEN_FILES_AT_START: u64 = 1024;
+/// One file that a build writes: debug symbols of the largest programs have 8 GB.
+pub const FILE_BYTES: u64 = 16 << 30;
+/// What each file counts at least: an inode and its name, so that empty files are bounded, too.
+pub const FILE_COST_BYTES: u64 = 4 << 10;
+/// Free space that no build may eat up: the node's store is on the same disk and must go on.
+pub const DISK_RESERVE_BYTES: u64 = 256 << 20;
+/// Directories that are looked through for cgroups which a killed builder left.
+pub const CGROUPS_SWEPT: usize = 1024;

@@ -1,19 +1,31 @@
 //! Where untrusted commands run (step 3): a pure [`Spec`], a [`probe`](fn@probe), and one file that runs it.
 
+mod limits;
 mod spec;
 mod overlay;
+mod masks;
+mod calls;
 mod seccomp;
+mod confinement;
+mod cgroup;
 mod probe;
+mod start;
+mod census;
+mod disk;
+mod watch;
+mod said;
 mod run;
 
 use std::io;
 use std::path::PathBuf;
 
+pub use confinement::{Confinement, Mechanism};
+pub use limits::Limits;
 pub use overlay::{Overlay, Root};
 pub use probe::{Sandbox, probe};
 pub use run::Ended;
 pub use seccomp::Filter;
-pub use spec::{Access, Bind, Identity, Limits, Spec};
+pub use spec::{Access, Bind, Identity, Spec};
 
 /// Why a command gave no answer. Always an own fault: a command that fails by itself is `Ended`.
 #[derive(Debug, thiserror::Error)]
@@ -91,3 +103,5 @@ pub enum SandboxError {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod limit_tests;

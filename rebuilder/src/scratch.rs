@@ -97,28 +97,6 @@ fn open_up(path: &Path) {
     }
 }
 
-/// Bytes that a tree takes; what is unreadable or vanishes meanwhile counts as nothing.
-pub(crate) fn size(path: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let mut total = 0_u64;
-    let mut left = vec![path.to_owned()];
-    while let Some(directory) = left.pop() {
-        let Ok(entries) = fs::read_dir(&directory) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let Ok(metadata) = entry.metadata() else {
-                continue;
-            };
-            total = total.saturating_add(metadata.blocks().saturating_mul(512));
-            if metadata.is_dir() {
-                left.push(entry.path());
-            }
-        }
-    }
-    total
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -3,6 +3,7 @@
 mod announce;
 mod bundle;
 mod demo;
+mod doctor;
 mod export;
 mod gc;
 mod init;
@@ -72,6 +73,8 @@ enum Command {
     Export(export::Export),
     /// Checks a policy before it judges anything.
     Policy(policy::Policy),
+    /// Tells what this machine can enforce.
+    Doctor(doctor::Doctor),
     /// How the running node is.
     Status(status::Status),
     /// One process of a node; started by the node itself.
@@ -128,6 +131,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Bundle(command) => command.run(config),
         Command::Export(command) => command.run(config),
         Command::Policy(command) => command.run(config),
+        Command::Doctor(command) => command.run(config),
         Command::Status(command) => command.run(&load(config)?),
         Command::Role(command) => command.run(&load(config)?),
     }

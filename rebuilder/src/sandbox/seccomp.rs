@@ -9,7 +9,7 @@ use seccompiler::{
     SeccompRule, sock_filter,
 };
 
-use super::SandboxError;
+use super::{SandboxError, calls};
 
 /// Which filters a command runs under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,53 +21,6 @@ pub enum Filter {
     /// are needed (Charliecloud's trick).
     Install,
 }
-
-/// Kernel surface that no build needs: each answers EPERM.
-const DENIED: &[c_long] = &[
-    // Mounts and namespaces: with user namespaces off they would fail anyway; this is the second wall.
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_pivot_root,
-    libc::SYS_fsopen,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fspick,
-    libc::SYS_move_mount,
-    libc::SYS_open_tree,
-    libc::SYS_mount_setattr,
-    libc::SYS_unshare,
-    libc::SYS_setns,
-    libc::SYS_chroot,
-    // Interfaces with a long record of kernel holes.
-    libc::SYS_bpf,
-    libc::SYS_userfaultfd,
-    libc::SYS_perf_event_open,
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    // Key rings are not in a namespace.
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_keyctl,
-    // The machine itself.
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_kexec_load,
-    libc::SYS_reboot,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_acct,
-    libc::SYS_syslog,
-    libc::SYS_quotactl,
-    libc::SYS_settimeofday,
-    libc::SYS_clock_settime,
-    libc::SYS_adjtimex,
-    libc::SYS_clock_adjtime,
-    // Opens files by handle, past any mount.
-    libc::SYS_open_by_handle_at,
-    libc::SYS_name_to_handle_at,
-];
 
 /// Answered with success and not done.
 #[cfg(target_arch = "x86_64")]
@@ -103,9 +56,6 @@ const PRETENDED: &[c_long] = &[
     libc::SYS_setgroups,
 ];
 
-/// Sockets of these families reach past the network namespace or into rarely tested kernel code.
-const DENIED_SOCKETS: &[i32] = &[libc::AF_VSOCK, libc::AF_ALG, libc::AF_PACKET, libc::AF_KEY];
-
 /// The x32 numbers of x86-64 begin here; they would go past a filter that compares numbers.
 #[cfg(target_arch = "x86_64")]
 const X32_CALLS: u32 = 0x4000_0000;
@@ -113,7 +63,11 @@ const X32_CALLS: u32 = 0x4000_0000;
 impl Filter {
     /// The compiled programs, as bubblewrap reads them: each an array of `struct sock_filter`.
     pub fn programs(self) -> Result<Vec<Vec<u8>>, SandboxError> {
-        let mut programs = vec![denials()?, compile(no_clone3(), libc::ENOSYS)?];
+        let mut programs = vec![
+            compile(denied()?, libc::EPERM)?,
+            compile(absent(), libc::ENOSYS)?,
+            compile(unreachable_sockets()?, libc::EAFNOSUPPORT)?,
+        ];
         if self == Self::Install {
             programs.push(compile(all(PRETENDED), 0)?);
         }
@@ -129,32 +83,67 @@ fn all(calls: &[c_long]) -> Rules {
     calls.iter().map(|call| (*call, Vec::new())).collect()
 }
 
-fn denials() -> Result<BpfProgram, SandboxError> {
-    let mut rules = all(DENIED);
-    let mut families = Vec::new();
-    for family in DENIED_SOCKETS {
-        families.push(argument(0, SeccompCmpOp::Eq, family.unsigned_abs().into())?);
+fn denied() -> Result<Rules, SandboxError> {
+    let mut rules = all(calls::DENIED);
+    let (mut clone, mut unshare) = (Vec::new(), Vec::new());
+    for flag in calls::NEW_NAMESPACES {
+        let flag = u64::from(flag.unsigned_abs());
+        clone.push(rule(&[(0, SeccompCmpOp::MaskedEq(flag), flag)])?);
+        unshare.push(rule(&[(0, SeccompCmpOp::MaskedEq(flag), flag)])?);
     }
-    rules.insert(libc::SYS_socket, families);
-    let namespace = u64::from(libc::CLONE_NEWUSER.unsigned_abs());
-    let masked = SeccompCmpOp::MaskedEq(namespace);
-    rules.insert(libc::SYS_clone, vec![argument(0, masked, namespace)?]);
-    // TIOCSTI types into a terminal, TIOCLINUX pastes into a console.
-    let typing = [libc::TIOCSTI, libc::TIOCLINUX];
-    let typing = typing.map(|request| argument(1, SeccompCmpOp::Eq, request));
-    rules.insert(libc::SYS_ioctl, typing.into_iter().collect::<Result<_, _>>()?);
-    compile(rules, libc::EPERM)
+    // In `clone` this bit belongs to the signal of a child's end; only `unshare` and `clone3` know it.
+    let time = u64::from(libc::CLONE_NEWTIME.unsigned_abs());
+    unshare.push(rule(&[(0, SeccompCmpOp::MaskedEq(time), time)])?);
+    rules.insert(libc::SYS_clone, clone);
+    rules.insert(libc::SYS_unshare, unshare);
+    let typing = calls::TYPING.iter().map(|request| rule(&[(1, SeccompCmpOp::Eq, *request)]));
+    rules.insert(libc::SYS_ioctl, typing.collect::<Result<_, _>>()?);
+    let harmless = calls::PERSONALITIES.iter().map(|value| (0, SeccompCmpOp::Ne, *value));
+    rules.insert(libc::SYS_personality, vec![rule(&harmless.collect::<Vec<_>>())?]);
+    let raw =
+        raw_sockets().iter().map(|conditions| rule(conditions)).collect::<Result<Vec<_>, _>>()?;
+    rules.insert(libc::SYS_socket, raw);
+    Ok(rules)
 }
 
-/// Its flags are behind a pointer, which a filter cannot read; the C library falls back to `clone`.
-fn no_clone3() -> Rules {
-    all(&[libc::SYS_clone3])
+/// Packets of one's own making; netlink calls its only kind so, and is judged by its protocol.
+fn raw_sockets() -> [[Condition; 2]; 2] {
+    let netlink = u64::from(libc::AF_NETLINK.unsigned_abs());
+    // The upper bits are flags.
+    [libc::SOCK_RAW, calls::SOCK_PACKET].map(|kind| {
+        [
+            (0, SeccompCmpOp::Ne, netlink),
+            (1, SeccompCmpOp::MaskedEq(0xf), u64::from(kind.unsigned_abs())),
+        ]
+    })
 }
 
-fn argument(index: u8, operation: SeccompCmpOp, value: u64) -> Result<SeccompRule, SandboxError> {
-    SeccompCondition::new(index, SeccompCmpArgLen::Dword, operation, value)
-        .and_then(|condition| SeccompRule::new(vec![condition]))
-        .map_err(|e| refused(&e))
+/// A family outside the list, and any netlink but the one that lists network interfaces.
+fn unreachable_sockets() -> Result<Rules, SandboxError> {
+    let value = |family: i32| u64::from(family.unsigned_abs());
+    let others = calls::FAMILIES.iter().map(|family| (0, SeccompCmpOp::Ne, value(*family)));
+    let netlink = [
+        (0, SeccompCmpOp::Eq, value(libc::AF_NETLINK)),
+        (2, SeccompCmpOp::Ne, value(libc::NETLINK_ROUTE)),
+    ];
+    let refused = vec![rule(&others.collect::<Vec<_>>())?, rule(&netlink)?];
+    Ok(BTreeMap::from([(libc::SYS_socket, refused)]))
+}
+
+fn absent() -> Rules {
+    all(calls::ABSENT)
+}
+
+/// Argument, comparison, value.
+type Condition = (u8, SeccompCmpOp, u64);
+
+/// Holds when every condition does; the upper half of a register is no part of these arguments.
+fn rule(conditions: &[Condition]) -> Result<SeccompRule, SandboxError> {
+    let conditions = conditions.iter().map(|(index, operation, value)| {
+        SeccompCondition::new(*index, SeccompCmpArgLen::Dword, operation.clone(), *value)
+    });
+    let conditions = conditions.collect::<Result<Vec<_>, _>>().map_err(|e| refused(&e))?;
+    SeccompRule::new(conditions).map_err(|e| refused(&e))
 }
 
 fn compile(rules: Rules, errno: i32) -> Result<BpfProgram, SandboxError> {
@@ -222,6 +211,6 @@ mod tests {
         let build = Filter::Build.programs().unwrap();
         let install = Filter::Install.programs().unwrap();
         assert_eq!(install.len(), build.len() + 1);
-        assert!(PRETENDED.iter().all(|call| !DENIED.contains(call)));
+        assert!(PRETENDED.iter().all(|call| !calls::DENIED.contains(call)));
     }
 }

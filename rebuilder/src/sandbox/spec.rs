@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
+use super::limits::Limits;
+use super::masks::{self, Mask};
 use super::overlay::Root;
 use super::seccomp::Filter;
-use crate::limits;
 
 /// One sandboxed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,30 +78,6 @@ impl Identity {
     }
 }
 
-/// What a command may use; past any of these it ends, and with it all its processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Wall time.
-    pub wall: Duration,
-    /// Bytes of its log.
-    pub log_bytes: u64,
-    /// Bytes it may leave in the writable places, and in any single file.
-    pub disk_bytes: u64,
-}
-
-impl Limits {
-    /// For a build.
-    pub fn build() -> Self {
-        let (wall, log_bytes) = (limits::BUILD_WALL, limits::LOG_BYTES);
-        Self { wall, log_bytes, disk_bytes: limits::SCRATCH_BYTES }
-    }
-
-    /// For solving and configuring.
-    pub fn step() -> Self {
-        Self { wall: limits::STEP_WALL, ..Self::build() }
-    }
-}
-
 /// Namespaces and rights: the same for every command, so that none can be left out by mistake.
 const CONFINEMENT: &[&str] = &[
     "--unshare-user",
@@ -121,15 +97,19 @@ const CONFINEMENT: &[&str] = &[
 /// Mounted over the root after it; these hide nothing that a build may want to keep.
 pub(super) const TEMPORARY: &[&str] = &["/tmp", "/run", "/dev/shm"];
 
-/// Bubblewrap passes on the caller's umask, and a build's result may depend on it.
-const WITH_UMASK: &[&str] = &["/bin/sh", "-c", "umask 022 && exec \"$@\"", "sh"];
+/// Bubblewrap passes on the caller's umask, and a build's result may depend on it. The line that is
+/// read is the second gate: a builder that was killed before it opened it leaves an end of file, and
+/// the command never begins.
+const BEHIND_THE_GATE: &[&str] =
+    &["/bin/sh", "-c", "umask 022 && read -r go && exec \"$@\" </dev/null", "sh"];
 
 impl Spec {
-    /// Bubblewrap's arguments; `filters` are the descriptors of the compiled seccomp programs.
-    pub fn arguments(&self, filters: &[i32]) -> Vec<OsString> {
+    /// Bubblewrap's arguments; `filters` are the descriptors of the compiled seccomp programs, `masks`
+    /// what this kernel has in `/proc` beyond what a build sees.
+    pub(super) fn arguments(&self, filters: &[i32], masks: &[Mask]) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = CONFINEMENT.iter().map(OsString::from).collect();
         self.add_identity(&mut arguments);
-        self.add_mounts(&mut arguments);
+        self.add_mounts(&mut arguments, masks);
         for (name, value) in &self.environment {
             extend(&mut arguments, ["--setenv", name, value]);
         }
@@ -137,9 +117,16 @@ impl Spec {
             extend(&mut arguments, ["--add-seccomp-fd", &filter.to_string()]);
         }
         extend(&mut arguments, ["--chdir", &self.directory, "--"]);
-        extend(&mut arguments, WITH_UMASK.iter().copied());
+        extend(&mut arguments, BEHIND_THE_GATE.iter().copied());
         extend(&mut arguments, self.command.iter().map(String::as_str));
         arguments
+    }
+
+    /// Host directories that the command may fill.
+    pub(super) fn writable(&self) -> Vec<PathBuf> {
+        let binds = self.binds.iter().filter(|bind| bind.access == Access::Writable);
+        let root = (self.root_access == Access::Writable).then(|| self.root.written());
+        binds.map(|bind| bind.source.clone()).chain(root).collect()
     }
 
     fn add_identity(&self, arguments: &mut Vec<OsString>) {
@@ -147,15 +134,19 @@ impl Spec {
         extend(arguments, ["--uid", &id, "--gid", &id, "--hostname", &self.hostname]);
     }
 
-    fn add_mounts(&self, arguments: &mut Vec<OsString>) {
+    fn add_mounts(&self, arguments: &mut Vec<OsString>, masks: &[Mask]) {
         let root =
             Bind { source: self.root.path(), target: "/".to_owned(), access: self.root_access };
         add_bind(arguments, &root);
         extend(arguments, ["--dev", "/dev", "--proc", "/proc"]);
         for place in TEMPORARY {
-            let size = limits::TMPFS_BYTES.to_string();
+            let size = self.limits.tmpfs_bytes.to_string();
             extend(arguments, ["--perms", "1777", "--size", &size, "--tmpfs", place]);
         }
+        // A file system in memory without a bound of its own.
+        extend(arguments, ["--remount-ro", "/dev"]);
+        arguments.extend(masks::arguments(masks));
+        arguments.extend(masks::empty("/sys"));
         self.binds.iter().for_each(|bind| add_bind(arguments, bind));
     }
 }
@@ -199,7 +190,8 @@ mod tests {
     }
 
     fn text(spec: &Spec) -> String {
-        let words = spec.arguments(&[10, 11]);
+        let mask = Mask { name: "kcore".to_owned(), directory: false };
+        let words = spec.arguments(&[10, 11], &[mask]);
         words.iter().map(|w| w.to_str().unwrap()).collect::<Vec<_>>().join(" ")
     }
 
@@ -217,7 +209,12 @@ mod tests {
             ("the filters", |_| (), "--add-seccomp-fd 10 --add-seccomp-fd 11"),
             ("the name", |_| (), "--hostname reattest"),
             ("the place", |_| (), "--chdir /build --"),
-            ("the command", |_| (), "exec \"$@\" sh true"),
+            ("the command", |_| (), "exec \"$@\" </dev/null sh true"),
+            ("the gate before it", |_| (), "&& read -r go &&"),
+            ("temporary files", |s| s.limits.tmpfs_bytes = 99, "--size 99 --tmpfs /dev/shm"),
+            ("devices", |_| (), "--remount-ro /dev --"),
+            ("nothing of the kernel", |_| (), "--ro-bind /dev/null /proc/kcore"),
+            ("nothing of the hardware", |_| (), "--tmpfs /sys --remount-ro /sys"),
             ("no network", |_| (), "--unshare-net"),
             ("no capability", |_| (), "--cap-drop ALL"),
             ("no nested namespace", |_| (), "--disable-userns"),
@@ -234,10 +231,8 @@ mod tests {
     #[test]
     fn nothing_is_shared_that_the_spec_does_not_name() {
         let found = text(&spec());
-        assert_eq!(found.matches("bind ").count(), 2, "{found}");
-        for forbidden in
-            ["--share-net", "--dev-bind", "--cap-add", "--unshare-user-try", "/etc", "/home"]
-        {
+        assert_eq!(found.matches("bind ").count(), 4, "{found}");
+        for forbidden in ["--share-net", "--dev-bind", "--cap-add", "-try", "/etc", "/home"] {
             assert!(!found.contains(forbidden), "{forbidden} in {found}");
         }
     }
@@ -246,7 +241,7 @@ mod tests {
     fn a_command_cannot_become_an_option() {
         let mut spec = spec();
         spec.command = vec!["--share-net".to_owned()];
-        let words = spec.arguments(&[]);
+        let words = spec.arguments(&[], &[]);
         let end = words.iter().position(|w| w == "--").unwrap();
         assert!(words.iter().position(|w| w == "--share-net").unwrap() > end);
     }

@@ -16,7 +16,7 @@ use super::{
 use crate::progress::Cancel;
 
 /// `None`, and said so, where no sandbox can be had at all.
-fn sandbox() -> Option<Sandbox> {
+pub(super) fn sandbox() -> Option<Sandbox> {
     match probe(None) {
         Ok(sandbox) => Some(sandbox),
         Err(error) => {
@@ -26,7 +26,7 @@ fn sandbox() -> Option<Sandbox> {
     }
 }
 
-fn spec(script: &str) -> Spec {
+pub(super) fn spec(script: &str) -> Spec {
     Spec {
         root: Root::Directory(PathBuf::from("/")),
         root_access: Access::ReadOnly,

@@ -1,0 +1,4 @@
+# A build tries to read a key.
+# inside: refused
+# outside: works
+cat '@KEY@'
