@@ -44,9 +44,15 @@ const BACKENDS: &[Backend] = &[
 /// The last version of setuptools that left `Generator:` to the project `wheel`.
 pub const SETUPTOOLS_WITH_WHEEL: &str = "<70.1";
 
-/// Whether wheels of this backend carry times of their own where no source time was set.
+/// When setuptools 66.1.1 was out (2023-01-20), the first that runs on Python 3.12 and later; Unix
+/// seconds. For an older artifact it stands in for the version of its day, which is not known anyway:
+/// only newer ones write their version into wheels.
+pub const SETUPTOOLS_RUNS_SINCE: i64 = 1_674_259_200;
+
+/// Whether wheels of this backend carry the clock's times where no source time was set: those of
+/// setuptools everywhere, and files that flit's companion writes before flit packs them.
 pub fn stamps_by_clock(module: &str) -> bool {
-    module.split('.').next() == Some("setuptools")
+    matches!(module.split(['.', ':']).next(), Some("setuptools" | "flit_scm"))
 }
 
 /// A program and its version, as `Generator:` has it.

@@ -22,6 +22,12 @@ const ZIP_LAST: u64 = 4_354_819_198;
 /// files), flit and pdm-backend 2016-01-01, hatchling 2020-02-02.
 const BACKEND_TIMES: &[u64] = &[ZIP_FIRST, 1_451_606_400, 1_580_601_600];
 
+/// For the record alone, and used by nothing: what a wheel's `Generator:` said that was no version of
+/// the source's backend.
+pub const IGNORED_GENERATOR: &str = "ignored_generator";
+/// The longest part of such a text that is shown.
+const SHOWN: usize = 80;
+
 /// What was learned, and what was passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Learned {
@@ -29,8 +35,8 @@ pub struct Learned {
     pub source_time: Option<u64>,
     /// The project of the backend's family, and its version.
     pub backend: Option<(Name, String)>,
-    /// What the wheel said and nobody listened to, for the record.
-    pub notes: Vec<String>,
+    /// What the wheel's generator said and nobody listened to, without any odd character.
+    pub ignored: Option<String>,
 }
 
 impl Learned {
@@ -48,10 +54,8 @@ impl Learned {
                 learned.backend = Some((project, generator.version.to_string()));
             }
             _ => {
-                let said: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
-                let note =
-                    format!("the wheel's Generator {said:?} is no version of {backend}: ignored");
-                learned.notes.push(note);
+                let plain = |c: char| if is_plain(c) { c } else { '?' };
+                learned.ignored = Some(text.chars().take(SHOWN).map(plain).collect());
             }
         }
         learned
@@ -62,7 +66,9 @@ impl Learned {
         let time = self.source_time.map(|time| (SOURCE_TIME.to_owned(), time.to_string()));
         let backend = self.backend.as_ref();
         let backend = backend.map(|(name, v)| (BACKEND_VERSION.to_owned(), format!("{name} {v}")));
-        time.into_iter().chain(backend).collect()
+        let ignored =
+            self.ignored.as_ref().map(|text| (IGNORED_GENERATOR.to_owned(), text.clone()));
+        time.into_iter().chain(backend).chain(ignored).collect()
     }
 }
 
@@ -83,6 +89,9 @@ pub fn check(values: &BTreeMap<String, String>) -> Result<(), String> {
         let fine = match key.as_str() {
             SOURCE_TIME => is_time(value),
             BACKEND_VERSION => is_pin(value),
+            IGNORED_GENERATOR => {
+                value.len() <= SHOWN && value.chars().all(|c| is_plain(c) || c == '?')
+            }
             _ => false,
         };
         if !fine {
@@ -92,6 +101,11 @@ pub fn check(values: &BTreeMap<String, String>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Nothing that means something to a shell, a URL or a terminal.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || " ._-+()".contains(c)
 }
 
 fn is_time(value: &str) -> bool {
@@ -139,6 +153,13 @@ mod tests {
                 Some(1_733_333_724),
             ),
             ("setuptools with source time 0", setuptools, ZIP_FIRST, ZIP_FIRST, Some(ZIP_FIRST)),
+            (
+                "flit with files of the clock",
+                "flit_scm:buildapi",
+                1_720_823_130,
+                1_451_606_400,
+                Some(1_720_823_130),
+            ),
             ("no readable time", setuptools, 0, 0, None),
             ("no readable time of WHEEL", setuptools, 1_733_333_724, 0, None),
         ];
@@ -158,14 +179,15 @@ mod tests {
         ] {
             let learned =
                 Learned::from_wheel(&facts(1 << 30, 1 << 30, evil), "hatchling.build", &[]);
-            assert_eq!((learned.backend, learned.notes.len()), (None, 1), "{evil}");
+            assert!(check(&learned.values()).is_ok(), "{evil}");
+            assert_eq!((learned.backend, learned.ignored.is_some()), (None, true), "{evil}");
         }
         let learned = Learned::from_wheel(
             &facts(1 << 30, 1 << 30, "hatchling 1.27.0"),
             "hatchling.build",
             &[],
         );
-        assert_eq!(learned.notes.len(), 0);
+        assert_eq!(learned.ignored, None);
         assert!(check(&learned.values()).is_ok());
         assert_eq!(
             learned.values().get(BACKEND_VERSION).map(String::as_str),
@@ -187,6 +209,9 @@ mod tests {
             (BACKEND_VERSION, "Flit_Core 3.9.0", false),
             (BACKEND_VERSION, "flit-core https://host/x", false),
             (BACKEND_VERSION, "flit-core 3.9.0 x", false),
+            (IGNORED_GENERATOR, "evil 1.0", true),
+            (IGNORED_GENERATOR, "evil; curl", false),
+            (IGNORED_GENERATOR, "evil\u{1b}[2J", false),
             ("PATH", "/evil", false),
         ];
         for (key, value, expected) in table {

@@ -12,7 +12,7 @@ use super::PythonError;
 
 /// The longest file name that Linux keeps.
 const FILE_NAME_BYTES: usize = 255;
-/// PyPI allows 200; the longest in use have 100.
+/// The largest index allows 200; the longest in use have 100.
 const NAME_BYTES: usize = 128;
 /// Longer versions exist nowhere; a bound keeps comparisons cheap.
 const VERSION_BYTES: usize = 64;
@@ -154,7 +154,7 @@ impl FileName {
 
 /// The newest C library that Debian 13 can serve a `manylinux` wheel with (PEP 600).
 const GLIBC: (u32, u32) = (2, 41);
-/// The minor version of Debian 13's CPython 3.
+/// The minor version of Debian 13's Python 3.
 pub const PYTHON_MINOR: u32 = 13;
 
 impl Tags {
@@ -163,7 +163,7 @@ impl Tags {
         has(&self.abi, "none") && has(&self.platform, "any") && self.is_python3()
     }
 
-    /// How well the wheel fits CPython 3.13 on this architecture (the kernel's name, `x86_64`); less
+    /// How well the wheel fits Python 3.13 on this architecture (the kernel's name, `x86_64`); less
     /// is better; `None` when it does not run there. Pure wheels fit best: their bytes are the same
     /// for everyone.
     pub fn rank(&self, machine: &str) -> Option<u32> {
@@ -196,7 +196,7 @@ fn has(tags: &[String], wanted: &str) -> bool {
     tags.iter().any(|tag| tag == wanted)
 }
 
-/// `abi3` wheels run on every later CPython 3.
+/// `abi3` wheels run on every later Python 3.
 fn stable_abi(python: &str) -> bool {
     let minor = python.strip_prefix("cp3").and_then(|minor| minor.parse::<u32>().ok());
     minor.is_some_and(|minor| minor <= PYTHON_MINOR)

@@ -1,5 +1,6 @@
 //! From a reference to a Python build of which everything is named by digest (steps 1 to 3).
 
+use std::collections::BTreeMap;
 use std::fs::File as HostFile;
 use std::io::Read;
 use std::path::Path;
@@ -41,9 +42,6 @@ pub(crate) fn pin(
     let system = BuildSystem::of(source.project.as_deref())?;
     let facts = facts(&found.project, &found.wheel, means)?;
     let learned = Learned::from_wheel(&facts, &system.backend, &system.required());
-    for note in &learned.notes {
-        tracing::info!("{note}");
-    }
     let (lock, suite) = environment::lock(&found, sandbox, means)?;
     found.release.lock_authorities.push(suite.authority().clone());
     let made = make_environment((&lock.0, &lock.1), sandbox, means)?;
@@ -90,7 +88,10 @@ fn wheels(
 ) -> Result<Vec<SourceInput>, RebuildError> {
     let machine = std::env::consts::ARCH.to_owned();
     let until = found.wheel.uploaded.saturating_add(limits::PUBLICATION_MARGIN_SECONDS);
-    let target = Target { markers: requirement::environment(&machine)?, machine, until };
+    let setuptools: Name = "setuptools".parse()?;
+    let at_least = BTreeMap::from([(setuptools, backend::SETUPTOOLS_RUNS_SINCE)]);
+    let markers = requirement::environment(&machine)?;
+    let target = Target { machine, markers, until, at_least };
     let chosen = resolve(wishes, &target, &mut Registry { means })?;
     let input = |(project, file): (Name, File)| SourceInput {
         location: file.location(&project),

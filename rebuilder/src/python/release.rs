@@ -159,12 +159,11 @@ fn wheel(page: &Page, version: &Version, named: Option<&str>) -> Result<File, Py
         Kind::Wheel(tags) => Some((tags.rank(std::env::consts::ARCH), file)),
         Kind::Sdist(_) => None,
     });
-    let found = match named {
-        Some(named) => ranked.map(|(_, file)| file).find(|file| file.name == named),
-        None => {
-            let running = ranked.filter(|(rank, _)| rank.is_some());
-            running.min_by_key(|(rank, file)| (*rank, &file.name)).map(|(_, file)| file)
-        }
+    let found = if let Some(named) = named {
+        ranked.map(|(_, file)| file).find(|file| file.name == named)
+    } else {
+        let running = ranked.filter(|(rank, _)| rank.is_some());
+        running.min_by_key(|(rank, file)| (*rank, &file.name)).map(|(_, file)| file)
     };
     found.cloned().ok_or_else(|| PythonError::NoWheel {
         project: page.name.to_string(),

@@ -1,4 +1,4 @@
-//! One dependency as PEP 508 writes it (step 3, pure), for CPython 3.13 on Linux.
+//! One dependency as PEP 508 writes it (step 3, pure), for Python 3.13 on Linux.
 //!
 //! The text is an attacker's. The library that reads it recurses into parentheses, multiplies the terms
 //! of a marker out, expands environment variables in URLs and slices its message at byte offsets, so
@@ -68,7 +68,7 @@ impl FromStr for Requirement {
             Some(VersionOrUrl::VersionSpecifier(versions)) => versions,
             Some(VersionOrUrl::Url(_)) => return Err(problem(UrlRefused.to_string())),
         };
-        let name = Name::canonical(&parsed.name.to_string());
+        let name = Name::canonical(parsed.name.as_ref());
         Ok(Self {
             name: name.ok_or_else(|| problem("its name is too long".to_owned()))?,
             versions,
@@ -116,7 +116,7 @@ impl Requirement {
     }
 }
 
-/// What markers are evaluated against: CPython of Debian 13 on this architecture.
+/// What markers are evaluated against: the Python of Debian 13 on this architecture.
 ///
 /// The kernel's release and version are empty, so that no rebuilder's machine changes the set.
 pub fn environment(machine: &str) -> Result<MarkerEnvironment, PythonError> {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pep440_rs::Version;
+use pep440_rs::{Version, VersionSpecifier};
 use pep508_rs::MarkerEnvironment;
 
 use super::name::{Kind, Name};
@@ -34,6 +34,14 @@ pub struct Target {
     pub markers: MarkerEnvironment,
     /// Nothing that was uploaded later counts; Unix seconds.
     pub until: i64,
+    /// A later such time for projects whose older releases do not run on this Python.
+    pub at_least: BTreeMap<Name, i64>,
+}
+
+impl Target {
+    fn until(&self, project: &Name) -> i64 {
+        self.at_least.get(project).map_or(self.until, |time| self.until.max(*time))
+    }
 }
 
 /// A requirement, and who states it.
@@ -146,17 +154,20 @@ impl Resolver<'_> {
 
 /// PEP 440: a pre-release counts when a requirement names one, or when there is nothing else.
 fn newest<'a>(page: &'a Page, wishes: &[Wish], target: &Target) -> Option<&'a File> {
-    let named = wishes.iter().any(|w| w.requirement.versions.iter().any(|v| v.any_prerelease()));
+    let early =
+        |wish: &Wish| wish.requirement.versions.iter().any(VersionSpecifier::any_prerelease);
+    let named = wishes.iter().any(early);
     let final_one = best(page, wishes, target, named);
     final_one.or_else(|| best(page, wishes, target, true))
 }
 
 fn best<'a>(page: &'a Page, wishes: &[Wish], target: &Target, early: bool) -> Option<&'a File> {
     let python: Version = PYTHON_FULL.parse().ok()?;
+    let until = target.until(&page.name);
     let fits = |file: &&File| {
         let version = &file.version;
         !file.yanked
-            && file.uploaded <= target.until
+            && file.uploaded <= until
             && (early || version.is_stable())
             && file.runs_on(&python)
             && wishes.iter().all(|wish| wish.requirement.admits(version))

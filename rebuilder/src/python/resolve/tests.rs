@@ -20,7 +20,8 @@ impl World {
         let wish = |text: &&str| Wish { requirement: text.parse().unwrap(), by: by.clone() };
         let wishes: Vec<Wish> = wishes.iter().map(wish).collect();
         let markers = requirement::environment("x86_64").unwrap();
-        let target = Target { machine: "x86_64".to_owned(), markers, until: 100 };
+        let at_least = BTreeMap::from([(Name::canonical("old").unwrap(), 200)]);
+        let target = Target { machine: "x86_64".to_owned(), markers, until: 100, at_least };
         let chosen = resolve(&wishes, &target, self).map_err(|e| e.to_string())?;
         let texts = chosen.iter().map(|(name, file)| format!("{name} {}", file.version));
         Ok(texts.collect::<Vec<_>>().join(", "))
@@ -78,6 +79,8 @@ fn the_newest_that_was_there_and_fits_wins() {
         ("a 1\na 2 @101", "a", "a 1"),
         ("a 1\na 2 @100", "a", "a 2"),
         ("a 1\na 2 !yanked", "a", "a 1"),
+        // Its releases until 200 do not run here.
+        ("old 1\nold 2 @200\nold 3 @201", "old", "old 2"),
         ("a 1\na 2 python>=3.14", "a", "a 1"),
         ("a 1\na 2 cp312-cp312-manylinux_2_17_x86_64", "a", "a 1"),
         ("a 1\na 2 py3-none-manylinux_2_17_x86_64", "a", "a 2"),
