@@ -26,3 +26,4 @@ mod emitted;
 mod restart;
 mod bad_input;
 mod bad_carried;
+mod authority;
