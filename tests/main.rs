@@ -27,3 +27,4 @@ mod emitted;
 mod restart;
 mod bad_input;
 mod bad_carried;
+mod authority;

@@ -134,7 +134,9 @@ impl Bench<'_> {
             if self.run(step, &self.log)? != Ended::Success {
                 return Ok(Steps { succeeded: false, source_time });
             }
-            if index == 0 && recipe.source.kind() == "deb" {
+            // The changelog is complete when only the build itself is left.
+            let is_ready = index + 2 == recipe.steps.len() && source_time.is_none();
+            if is_ready && recipe.source.kind() == "deb" {
                 source_time = self.source_time(&scratch.join("time.log"))?;
             }
         }

@@ -22,9 +22,10 @@ use std::path::PathBuf;
 
 pub(crate) use clock::clock;
 pub use deb::DebError;
+pub(crate) use deb::read as read_deb;
 pub use layer::{Checked, Layer, Layers};
-pub(crate) use solve::lock;
 pub use solve::{Missing, Resolved};
+pub(crate) use solve::{lock, resolve};
 pub use wish::{Archive, Wish};
 
 use crate::cas::Cas;

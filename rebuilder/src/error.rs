@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cas::CasError;
+use crate::debian::LearnedError;
 use crate::fetch::FetchProblem;
 use crate::python::PythonError;
 use crate::release::IndexError;
@@ -66,6 +67,9 @@ pub enum RebuildError {
         /// What was found, what was needed.
         why: String,
     },
+    /// What was to be learned of the publisher's build cannot be used.
+    #[error(transparent)]
+    Learned(#[from] LearnedError),
     /// The machine cannot run a sandbox, or a sandboxed step passed a limit.
     #[error(transparent)]
     Sandbox(SandboxError),

@@ -34,11 +34,13 @@ mod facts;
 pub mod rebuild;
 
 pub use cas::{Cas, CasError};
+pub use debian::LearnedError;
 pub use error::RebuildError;
 pub use fetch::{Fetch, FetchProblem, Mirror, Want};
 pub use progress::{Cancel, Progress};
 pub use rebuild::{
-    Output, Rebuilt, Run, Unpublished, VariedRun, Workshop, lock_recipe, rebuild, rebuild_recipe,
+    Output, Rebuilt, Run, Unpublished, VariedRun, Workshop, lock_recipe, rebuild, rebuild_as,
+    rebuild_recipe,
 };
 pub use recipe::{Document, Lock, Recipe};
 pub use recipe_file::Written;

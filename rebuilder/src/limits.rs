@@ -14,6 +14,12 @@ pub const STANZA_BYTES: usize = 1 << 20;
 pub const INDEX_AHEAD_SECONDS: i64 = 3_600;
 /// A `.dsc` or `.buildinfo`: Debian 13's largest has 300 KB.
 pub const DSC_BYTES: u64 = 4 << 20;
+/// The changelog entry of a rebuild by the archive: a header, a reason, a name and a date; they have 300 bytes.
+pub const ENTRY_BYTES: u64 = 4 << 10;
+/// Packages of one build that are looked through for that entry: some have none, links lead to others.
+pub const ENTRY_PACKAGES: usize = 4;
+/// Packages that one `.buildinfo` lists: the largest environments have 1,500.
+pub const EXACT_PACKAGES: usize = 4_000;
 /// One input file: the largest package of a build environment has 60 MB, sources reach 1 GB.
 pub const INPUT_BYTES: u64 = 2 << 30;
 /// A package unpacked: compilers reach 300 MB; beyond this it is a decompression bomb.

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use reattest_attestation::{Digest, Purl};
 
 use crate::debian;
-use crate::environment::{self, Archive};
 use crate::error::RebuildError;
 use crate::fetch::Want;
 use crate::limits;
@@ -16,8 +15,8 @@ use crate::means::Means;
 use crate::progress::Progress;
 use crate::python;
 use crate::recipe::{Document, Lock, Recipe, SourceInput};
-use crate::reference::{DebianReference, Reference};
-use crate::release::{DebianRelease, Published, Release, Suite};
+use crate::reference::Reference;
+use crate::release::{Published, Release, Suite};
 use crate::sandbox::Sandbox;
 
 /// A release, and the one way in which it is built.
@@ -67,28 +66,9 @@ impl Pinned {
         means: &mut Means<'_>,
     ) -> Result<Self, RebuildError> {
         match reference {
-            Reference::Debian(reference) => Self::debian(reference, sandbox, means),
+            Reference::Debian(reference) => debian::pin(reference, None, sandbox, means),
             Reference::Python(reference) => python::pin(reference, sandbox, means),
         }
-    }
-
-    fn debian(
-        reference: &DebianReference,
-        sandbox: &Sandbox,
-        means: &mut Means<'_>,
-    ) -> Result<Self, RebuildError> {
-        let found = DebianRelease::find(reference, means)?;
-        tell_found(&found.release, means);
-        let files: Vec<SourceInput> = found.release.sources().iter().map(Into::into).collect();
-        // First of all inputs: a mirror that lacks the source is noticed before an environment is made.
-        bring(&files, means)?;
-        let wish = debian::wish(&found).ok_or_else(|| RebuildError::Environment {
-            step: "resolve the packages".to_owned(),
-            why: "the release names no source file".to_owned(),
-        })?;
-        let lock = environment::lock(&Archive::of(&found.suite), &wish, sandbox, means)?;
-        let recipe = debian::recipe(&found, lock.1.digest(), means.workshop.parallel);
-        Self::new(found.release, found.suite, recipe, lock, means)
     }
 
     /// The last step of every kind: recipe and lock go into the store under their digests.

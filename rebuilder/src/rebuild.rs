@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::build::{Build, Made};
 use crate::cas::Cas;
 use crate::clock;
+use crate::debian;
 use crate::environment;
 use crate::error::RebuildError;
 use crate::explain::Explained;
@@ -157,6 +158,27 @@ pub fn rebuild(
     let now = clock::now().as_unix();
     let mut means = Means { workshop, cas: &cas, fetch, progress, cancel, now };
     let pinned = Pinned::of(reference, &sandbox, &mut means)?;
+    build(pinned, &sandbox, &mut means)
+}
+
+/// The same with the record of the publisher's build, a Debian `.buildinfo`: in its exact versions,
+/// in its place, with its variables. Whoever signed it is not asked: what it names is checked instead.
+pub fn rebuild_as(
+    reference: &Reference,
+    buildinfo: &[u8],
+    workshop: &Workshop,
+    fetch: &mut dyn Fetch,
+    progress: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<Rebuilt, RebuildError> {
+    let Reference::Debian(reference) = reference else {
+        return Err(RebuildError::Unsupported(format!("a .buildinfo for {reference}")));
+    };
+    let sandbox = sandbox::probe(workshop.bwrap.as_deref())?;
+    let cas = Cas::below(&workshop.cache)?;
+    let now = clock::now().as_unix();
+    let mut means = Means { workshop, cas: &cas, fetch, progress, cancel, now };
+    let pinned = debian::pin(reference, Some(buildinfo), &sandbox, &mut means)?;
     build(pinned, &sandbox, &mut means)
 }
 

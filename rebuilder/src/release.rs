@@ -11,7 +11,7 @@ mod index;
 mod order;
 mod suite;
 mod binaries;
-mod sources;
+pub(crate) mod sources;
 mod debian;
 pub(crate) mod dsc;
 pub(crate) mod coverage;
@@ -30,9 +30,10 @@ use crate::reference::Reference;
 pub(crate) use debian::DebianRelease;
 pub use debian::architecture;
 pub(crate) use debian::safe_location;
-pub(crate) use index::{Index, Key, input};
+use index::Key;
+pub(crate) use index::{Index, input};
 pub use inrelease::{IndexEntry, IndexError, SignedIndex};
-pub(crate) use stanza::{Stanza, field};
+pub(crate) use stanza::{Stanza, field, relations};
 pub(crate) use suite::Suite;
 
 /// One published artifact, as the authority names it.
@@ -139,4 +140,6 @@ pub fn find(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+#[cfg(test)]
+mod authority_tests;

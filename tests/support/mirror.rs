@@ -16,6 +16,8 @@ pub enum Wrong {
     TamperedIndex,
     /// One byte of every package list is another.
     TamperedLists,
+    /// It gives the signed index in the place of every package list.
+    SwappedLists,
     /// It has no source.
     NoSources,
 }
@@ -97,6 +99,9 @@ fn answer(path: &str, index: &[u8], wrong: Wrong) -> Option<Vec<u8>> {
     }
     let (_, digest) = path.split_once("/by-hash/SHA256/")?;
     let mut bytes = blob(digest)?;
+    if wrong == Wrong::SwappedLists {
+        bytes = index.to_vec();
+    }
     if wrong == Wrong::TamperedLists {
         bytes[100] ^= 1;
     }

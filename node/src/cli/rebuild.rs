@@ -10,7 +10,7 @@ use reattest_attestation::{ArtifactOutcome, Outcome};
 use reattest_rebuilder::fetch::Transferred;
 use reattest_rebuilder::{
     Cancel, Progress, Rebuilt, Reference, ReferenceError, Unpublished, Workshop, Written, rebuild,
-    rebuild_recipe,
+    rebuild_as, rebuild_recipe,
 };
 use serde::Serialize;
 
@@ -36,6 +36,9 @@ pub(super) struct Rebuild {
     /// Builds a second time also where the first run made what was published.
     #[arg(long)]
     twice: bool,
+    /// The `.buildinfo` of the publisher's build of a Debian package: builds in its exact versions.
+    #[arg(long, value_name = "FILE")]
+    buildinfo: Option<PathBuf>,
     /// One JSON document.
     #[arg(long)]
     json: bool,
@@ -76,6 +79,10 @@ impl Rebuild {
     pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
         let (mut workshop, archive) = workshop(config)?;
         workshop.twice = self.twice;
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|error| Fault::new(path.display().to_string(), error))
+        };
+        let record = self.buildinfo.as_ref().map(read).transpose()?;
         if let Some(out) = &self.out {
             make_empty(out)?;
         }
@@ -88,11 +95,17 @@ impl Rebuild {
             .with_cancel(&cancel)
             .with_progress(Box::new(move |transferred| transfers.transfer(transferred)));
         let mut show = |progress| bar.show(&progress);
-        let rebuilt = match &self.what {
-            Subject::Reference(reference) => {
+        let rebuilt = match (&self.what, &record) {
+            (Subject::Reference(reference), None) => {
                 rebuild(reference, &workshop, &mut mirror, &mut show, &cancel)
             }
-            Subject::Recipe(path) => {
+            (Subject::Reference(reference), Some(record)) => {
+                rebuild_as(reference, record, &workshop, &mut mirror, &mut show, &cancel)
+            }
+            (Subject::Recipe(_), Some(_)) => {
+                return Err(Fault::text("a recipe file has no .buildinfo: leave it out"));
+            }
+            (Subject::Recipe(path), None) => {
                 let (file, lock) = (read_recipe(path)?, read_lock(path)?);
                 let written = Written { file: &file, beside: beside(path), lock: &lock };
                 rebuild_recipe(&written, &workshop, &mut mirror, &mut show, &cancel)

@@ -29,21 +29,21 @@ pub enum DebError {
 }
 
 /// The control part: file names and contents, e.g. `control`, `conffiles`, `postinst`.
-pub(super) type Control = BTreeMap<String, (Vec<u8>, u32)>;
+pub(crate) type Control = BTreeMap<String, (Vec<u8>, u32)>;
 
 /// A package that was read once.
-pub(super) struct Package<T> {
+pub(crate) struct Package<T> {
     /// Its control part.
-    pub(super) control: Control,
+    pub(crate) control: Control,
     /// The newest time in its control part, in seconds since 1970: when the package was built, as
     /// its builder wants it known.
-    pub(super) built: u64,
+    pub(crate) built: u64,
     /// What became of its data part.
-    pub(super) data: T,
+    pub(crate) data: T,
 }
 
 /// Reads a package once: its control part is returned, its data part goes to `unpack`.
-pub(super) fn read<T>(
+pub(crate) fn read<T>(
     package: impl Read,
     unpack: impl FnOnce(&Control, &mut dyn Read) -> Result<T, DebError>,
 ) -> Result<Package<T>, DebError> {

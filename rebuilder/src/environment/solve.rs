@@ -19,7 +19,7 @@ use crate::plan;
 use crate::progress::{Cancel, Progress};
 use crate::rebuild::Workshop;
 use crate::recipe::{Document, Input, Lock};
-use crate::release::{Index, Stanza, field, input};
+use crate::release::{Index, Stanza, coverage, field, input};
 use crate::sandbox::{Access, Bind, Ended, Filter, Identity, Limits, Root, Sandbox, Spec};
 use crate::scratch::Scratch;
 
@@ -90,7 +90,10 @@ pub(crate) fn resolve(
     let Means { workshop, cas, cancel, fetch, progress, .. } = means;
     let memory = workshop.cache.join("locks").join(wish.question(archive).to_string());
     if let Some((lock, document)) = recall(&memory, cas) {
-        return Ok(Resolved::Lock(Box::new(lock), document));
+        // Whoever can write the cache could have named other packages there.
+        if coverage::covers(&Index::open(cas, &archive.packages)?, &archive.suite, &lock)? {
+            return Ok(Resolved::Lock(Box::new(lock), document));
+        }
     }
     progress(Progress::Solving);
     let solver = Solver { archive, wish, workshop, cas, sandbox, cancel };
@@ -409,7 +412,7 @@ mod tests {
         let sha256 = Digest::of(name.as_bytes());
         format!(
             "Package: {name}\nVersion: {version}\nArchitecture: amd64\nDepends: {depends}\n\
-             Filename: pool/{name}.deb\nSize: 1\nSHA256: {sha256}\n"
+             Filename: pool/{name}_{version}_amd64.deb\nSize: 1\nSHA256: {sha256}\n"
         )
     }
 

@@ -2,7 +2,7 @@
 
 use super::binaries::Binaries;
 use super::index::{Index, check_file_name, deb_name, malformed};
-use super::stanza::Stanza;
+use super::stanza::{Stanza, relations};
 use super::{Published, Release, Suite, sources};
 use crate::error::RebuildError;
 use crate::fetch::Location;
@@ -32,6 +32,8 @@ pub(crate) struct DebianRelease {
     pub(crate) version: String,
     /// `N` of a `+bN` version: the archive built the same source once more, with another changelog.
     pub(crate) binary_only: Option<u32>,
+    /// Names of all packages that the source's build may ask for, alternatives and profiles included.
+    pub(crate) build_depends: Vec<String>,
     /// Whether the build needs `fakeroot` (`Rules-Requires-Root` is neither absent nor `no`).
     pub(crate) requires_root: bool,
     /// Whether the asked artifact is `Architecture: all`; the build makes that class only.
@@ -80,11 +82,18 @@ fn release(
         },
         requires_root: rules.is_some_and(|r| r != "no"),
         is_indep,
+        build_depends: names(stanza),
         binary_only,
         suite: base.unwrap_or_else(|| own.clone()),
         source_name: name.clone(),
         version: version.clone(),
     })
+}
+
+/// Package names of every relation of the build, without versions, architectures and profiles.
+fn names(stanza: &Stanza) -> Vec<String> {
+    let fields = ["Build-Depends", "Build-Depends-Arch", "Build-Depends-Indep"];
+    fields.iter().filter_map(|name| stanza.get(name)).flat_map(relations).flatten().collect()
 }
 
 fn published(stanza: &Stanza, suite: &str) -> Result<Published, String> {

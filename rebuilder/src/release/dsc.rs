@@ -33,8 +33,9 @@ pub(crate) fn check(release: &DebianRelease, cas: &Cas) -> Result<(), RebuildErr
         // dpkg-source unpacks what any of its lists names.
         for list in ["Files", "Checksums-Sha1", "Checksums-Md5", "Checksums-Sha512"] {
             let lines = stanza.get(list).unwrap_or_default().lines().filter(|l| !l.is_empty());
-            if let Some(name) =
-                lines.filter_map(|l| l.split_whitespace().last()).find(|n| !others.contains_key(n))
+            if let Some(name) = lines
+                .filter_map(|l| l.split_whitespace().next_back())
+                .find(|n| !others.contains_key(n))
             {
                 return Err(format!("{list} names {name:?}"));
             }
@@ -62,10 +63,10 @@ pub(crate) fn signed_text(text: &str) -> Result<&str, String> {
     const SIGNATURE: &str = "\n-----BEGIN PGP SIGNATURE-----\n";
     const END: &str = "\n-----END PGP SIGNATURE-----";
     let Some(rest) = text.strip_prefix(BEGIN) else {
-        return match text.contains("-----BEGIN PGP") {
-            true => Err("text before its signed text".to_owned()),
-            false => Ok(text),
-        };
+        if text.contains("-----BEGIN PGP") {
+            return Err("text before its signed text".to_owned());
+        }
+        return Ok(text);
     };
     let (_, rest) = rest.split_once("\n\n").ok_or("a signed text without body")?;
     let (body, signature) = rest.split_once(SIGNATURE).ok_or("a signed text without signature")?;

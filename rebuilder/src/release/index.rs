@@ -76,7 +76,7 @@ impl<'a> Index<'a> {
         let mut after = 0;
         for at in memmem::find_iter(&self.text, start) {
             let (before, rest) = self.text.split_at_checked(at).unwrap_or_default();
-            if at < after || !before.last().is_none_or(|byte| *byte == b'\n') {
+            if at < after || before.last().is_some_and(|byte| *byte != b'\n') {
                 continue;
             }
             let begin = memmem::rfind(before, b"\n\n").map_or(0, |at| at + 2);

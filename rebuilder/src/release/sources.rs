@@ -42,7 +42,7 @@ pub(super) fn files(stanza: &Stanza) -> Result<Vec<SourceFile>, String> {
 }
 
 /// The lines of `Checksums-Sha256`, each file once.
-pub(super) fn checksums(stanza: &Stanza) -> Result<Vec<(Digest, u64, String)>, String> {
+pub(crate) fn checksums(stanza: &Stanza) -> Result<Vec<(Digest, u64, String)>, String> {
     let lines = stanza.need("Checksums-Sha256")?.lines().map(str::trim).filter(|l| !l.is_empty());
     let mut seen = BTreeSet::new();
     let parse = |line: &str| -> Result<(Digest, u64, String), String> {

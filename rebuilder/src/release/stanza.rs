@@ -43,6 +43,16 @@ pub(crate) fn source_of<'a>(
     }
 }
 
+/// The groups of a dependency field, each the names of its alternatives: `a (>= 1) | b:any, c [x]`.
+pub(crate) fn relations(text: &str) -> impl Iterator<Item = Vec<String>> + '_ {
+    let end = |c: char| c.is_whitespace() || ":([<".contains(c);
+    let name = move |one: &str| one.trim().split(end).next().unwrap_or_default().to_owned();
+    let group = move |group: &str| -> Vec<String> {
+        group.split('|').map(name).filter(|name| !name.is_empty()).collect()
+    };
+    text.split(',').map(group).filter(|group| !group.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +62,12 @@ mod tests {
         assert_eq!(source_of("a", "1+b1", Some("src (1)")), ("src", "1"));
         assert_eq!(source_of("a", "1", Some("src")), ("src", "1"));
         assert_eq!(source_of("a", "1", None), ("a", "1"));
+    }
+
+    #[test]
+    fn relations_are_groups_of_names() {
+        let text = "a (>= 1) | b:any,\n c [amd64] <!nocheck>, , d(= 1)";
+        let found: Vec<Vec<String>> = relations(text).collect();
+        assert_eq!(found, [vec!["a", "b"], vec!["c"], vec!["d"]]);
     }
 }
