@@ -12,9 +12,15 @@ use crate::pin::Pinned;
 use crate::rebuild::Run;
 use crate::recipe::{Document, FORMAT};
 use crate::release::architecture;
+use crate::sandbox::Confinement;
 
 /// The facts of the first run; its log goes into the store, where its digest finds it.
-pub(crate) fn of(pinned: &Pinned, made: &Made, cas: &Cas) -> Result<BuildFacts, RebuildError> {
+pub(crate) fn of(
+    pinned: &Pinned,
+    made: &Made,
+    confinement: Confinement,
+    cas: &Cas,
+) -> Result<BuildFacts, RebuildError> {
     let (recipe, run) = (&pinned.recipe, &made.first);
     let command = recipe.steps.last().map(|step| step.command.clone()).unwrap_or_default();
     Ok(BuildFacts {
@@ -33,7 +39,7 @@ pub(crate) fn of(pinned: &Pinned, made: &Made, cas: &Cas) -> Result<BuildFacts, 
         log: keep_log(run, cas)?,
         diff: None,
         normalizers: Vec::new(),
-        confinement: None,
+        confinement: Some(confinement.to_string()),
     })
 }
 

@@ -40,6 +40,8 @@ pub struct Workshop {
     pub parallel: usize,
     /// What one build may use.
     pub limits: Limits,
+    /// Shows what a build says while it runs, on standard error.
+    pub live: bool,
     /// Builds a second time also where the first run made what was published.
     pub twice: bool,
 }
@@ -57,8 +59,16 @@ impl Workshop {
             bwrap: None,
             parallel: std::thread::available_parallelism().map_or(1, usize::from),
             limits: Limits::build(),
+            live: false,
             twice: false,
         }
+    }
+}
+
+impl Workshop {
+    fn sandbox(&self) -> Result<Sandbox, RebuildError> {
+        let sandbox = sandbox::probe(self.bwrap.as_deref())?;
+        Ok(if self.live { sandbox.live() } else { sandbox })
     }
 }
 
@@ -153,7 +163,7 @@ pub fn rebuild(
     progress: &mut dyn FnMut(Progress),
     cancel: &Cancel,
 ) -> Result<Rebuilt, RebuildError> {
-    let sandbox = sandbox::probe(workshop.bwrap.as_deref())?;
+    let sandbox = workshop.sandbox()?;
     let cas = Cas::below(&workshop.cache)?;
     let now = clock::now().as_unix();
     let mut means = Means { workshop, cas: &cas, fetch, progress, cancel, now };
@@ -174,7 +184,7 @@ pub fn rebuild_as(
     let Reference::Debian(reference) = reference else {
         return Err(RebuildError::Unsupported(format!("a .buildinfo for {reference}")));
     };
-    let sandbox = sandbox::probe(workshop.bwrap.as_deref())?;
+    let sandbox = workshop.sandbox()?;
     let cas = Cas::below(&workshop.cache)?;
     let now = clock::now().as_unix();
     let mut means = Means { workshop, cas: &cas, fetch, progress, cancel, now };
@@ -190,7 +200,7 @@ pub fn rebuild_recipe(
     progress: &mut dyn FnMut(Progress),
     cancel: &Cancel,
 ) -> Result<Rebuilt, RebuildError> {
-    let sandbox = sandbox::probe(workshop.bwrap.as_deref())?;
+    let sandbox = workshop.sandbox()?;
     let cas = Cas::below(&workshop.cache)?;
     let now = clock::now().as_unix();
     let mut means = Means { workshop, cas: &cas, fetch, progress, cancel, now };
@@ -206,7 +216,7 @@ pub fn lock_recipe(
     progress: &mut dyn FnMut(Progress),
     cancel: &Cancel,
 ) -> Result<(Lock, Document), RebuildError> {
-    let sandbox = sandbox::probe(workshop.bwrap.as_deref())?;
+    let sandbox = workshop.sandbox()?;
     let cas = Cas::below(&workshop.cache)?;
     let now = clock::now().as_unix();
     let mut means = Means { workshop, cas: &cas, fetch, progress, cancel, now };
@@ -226,7 +236,8 @@ fn build(
     let build = Build { pinned: &pinned, environment: &environment, sandbox };
     let mut made = build.until_certain(means)?;
     let Explained { outcomes, normalizers, varied } = build.explain(&mut made, means)?;
-    let facts = BuildFacts { normalizers, ..facts::of(&pinned, &made, means.cas)? };
+    let facts =
+        BuildFacts { normalizers, ..facts::of(&pinned, &made, sandbox.confinement(), means.cas)? };
     let unpublished = unpublished(&pinned, &made);
     let Made { first, second, scratch, .. } = made;
     Ok(Rebuilt {

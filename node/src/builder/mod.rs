@@ -13,6 +13,8 @@ use reattest_rebuilder::{
     rebuild,
 };
 
+use reattest_rebuilder::retention::{self, Keep};
+
 use crate::config::{Config, Directories};
 use crate::fault::Fault;
 use crate::limits::WANTS_PER_REQUEST;
@@ -38,7 +40,8 @@ pub fn run(config: &Config) -> Result<(), Fault> {
 fn serve(config: &Config, node: Link, signer: Link) -> Result<(), Fault> {
     let cancel = Cancel::new();
     cancel_on_stop(cancel.clone())?;
-    let builder = Builder { node, signer, workshop: workshop(config)?, cancel, lies: config.lies };
+    let (workshop, keep) = (workshop(config)?, config.cache.keep());
+    let builder = Builder { node, signer, workshop, keep, cancel, lies: config.lies };
     loop {
         match builder.node.receive() {
             Ok(ToBuilder::Rebuild { job, purl }) => {
@@ -70,6 +73,7 @@ struct Builder {
     node: Link,
     signer: Link,
     workshop: Workshop,
+    keep: Keep,
     cancel: Cancel,
     lies: bool,
 }
@@ -86,6 +90,10 @@ impl Builder {
         };
         let mut fetch = ThroughNode { node: &self.node };
         let rebuilt = rebuild(&reference, &self.workshop, &mut fetch, &mut progress, &self.cancel);
+        // A cache that cannot be cleaned is a nuisance, and the rebuild is none the worse for it.
+        if let Err(error) = retention::after_build(&self.workshop.cache, &self.keep) {
+            tracing::warn!(%error, "the cache stays as it is");
+        }
         match rebuilt {
             Ok(rebuilt) => {
                 self.hand_over(&rebuilt).unwrap_or_else(|fault| End::Fault(fault.to_string()))

@@ -39,6 +39,9 @@ pub(super) struct Rebuild {
     /// The `.buildinfo` of the publisher's build of a Debian package: builds in its exact versions.
     #[arg(long, value_name = "FILE")]
     buildinfo: Option<PathBuf>,
+    /// Shows what the build says while it runs.
+    #[arg(long, short)]
+    verbose: bool,
     /// One JSON document.
     #[arg(long)]
     json: bool,
@@ -79,6 +82,7 @@ impl Rebuild {
     pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
         let (mut workshop, archive) = workshop(config)?;
         workshop.twice = self.twice;
+        workshop.live = self.verbose;
         let read = |path: &PathBuf| {
             std::fs::read(path).map_err(|error| Fault::new(path.display().to_string(), error))
         };

@@ -106,8 +106,15 @@ pub fn progress_line(progress: &Progress) -> String {
             format!("environment: made in {seconds:.1} s")
         }
         Progress::Building { run: 1 } => "building, in a sandbox without network".to_owned(),
+        Progress::Building { run: 2 } => {
+            "building once more, afresh, to see whether it gives the same".to_owned()
+        }
         Progress::Building { .. } => {
-            "it differs: building once more, afresh, before saying so".to_owned()
+            "building under other conditions, to see what it depends on".to_owned()
+        }
+        Progress::Built { run: 3, seconds, succeeded } => {
+            let failed = if *succeeded { "" } else { "; it failed" };
+            format!("varied run (it decides nothing): {seconds:.1} s{failed}")
         }
         Progress::Built { seconds, succeeded: true, .. } => format!("built in {seconds:.1} s"),
         Progress::Built { seconds, .. } => format!("the build failed after {seconds:.1} s"),

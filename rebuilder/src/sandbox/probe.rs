@@ -23,6 +23,7 @@ pub struct Sandbox {
     tools: Tools,
     places: Places,
     masks: Vec<Mask>,
+    live: bool,
 }
 
 /// A sandbox starts in 20 ms where it was measured.
@@ -38,7 +39,7 @@ pub fn probe(bwrap: Option<&Path>) -> Result<Sandbox, SandboxError> {
         None => find("bwrap").ok_or_else(|| missing("bwrap in PATH"))?,
     };
     let masks = masks::hidden(proc_entries()?);
-    let sandbox = Sandbox { bwrap, tools: tools()?, places: Places::find(), masks };
+    let sandbox = Sandbox { bwrap, tools: tools()?, places: Places::find(), masks, live: false };
     let log = tempfile::NamedTempFile::new()
         .map_err(|source| SandboxError::Io { what: "make a temporary file", source })?;
     let spec = harmless(&sandbox.masks);
@@ -58,6 +59,16 @@ pub fn probe(bwrap: Option<&Path>) -> Result<Sandbox, SandboxError> {
 }
 
 impl Sandbox {
+    /// The same, and what its commands say goes to standard error, too, while they run.
+    #[must_use]
+    pub fn live(self) -> Self {
+        Self { live: true, ..self }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.live
+    }
+
     /// Which mechanism holds the limits on this machine, for the record of a build.
     pub fn confinement(&self) -> Confinement {
         self.places.confinement()

@@ -14,8 +14,15 @@ pub(super) fn open_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Past the limit it reads on and drops, so that the writer does not block before it is ended.
-pub(super) fn copy_bounded(mut from: PipeReader, to: &mut File, limit: u64, overflow: &AtomicBool) {
+/// Past the limit it reads on and drops, so that the writer does not block before it is ended. With
+/// `live`, whoever watches sees the same at once.
+pub(super) fn copy_bounded(
+    mut from: PipeReader,
+    to: &mut File,
+    limit: u64,
+    overflow: &AtomicBool,
+    live: bool,
+) {
     let mut buffer = vec![0; 1 << 16];
     let mut left = limit;
     while let Ok(count) = from.read(&mut buffer) {
@@ -24,6 +31,10 @@ pub(super) fn copy_bounded(mut from: PipeReader, to: &mut File, limit: u64, over
         }
         let bytes = buffer.get(..count).unwrap_or_default();
         left = left.saturating_sub(count as u64);
+        if live && left > 0 {
+            // A terminal that is gone costs the view and not the build.
+            let _ = io::stderr().write_all(bytes);
+        }
         if left == 0 || to.write_all(bytes).is_err() {
             overflow.store(true, Ordering::SeqCst);
             left = 0;

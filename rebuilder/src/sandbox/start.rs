@@ -113,8 +113,9 @@ impl Sandbox {
         drop(command);
         let overflow = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&overflow);
-        let limit = spec.limits.log_bytes;
-        let reader = thread::spawn(move || said::copy_bounded(output, &mut log, limit, &flag));
+        let (limit, live) = (spec.limits.log_bytes, self.is_live());
+        let copy = move || said::copy_bounded(output, &mut log, limit, &flag, live);
+        let reader = thread::spawn(copy);
         let (init, temporary) = (None, Vec::new());
         let (group, reader) = (Some(group), Some(reader));
         let mut running = Running { child, init, temporary, group, overflow, reader, status };
