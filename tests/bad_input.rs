@@ -225,7 +225,7 @@ fn a_damaged_bundle_is_a_fault_and_no_verdict() {
 fn cache_beside(home: &Path) -> PathBuf {
     let cache = home.join("cache/reattest");
     std::fs::create_dir_all(&cache).unwrap();
-    for part in ["blobs", "environments", "heads", "locks", "tools"] {
+    for part in ["blobs", "heads", "layers", "locks", "tools"] {
         symlink(reattest_tests::cache().join(part), cache.join(part)).unwrap();
     }
     cache
