@@ -21,6 +21,7 @@ mod oracles;
 mod sandbox_escape;
 mod rebuild;
 mod environments;
+mod inputs;
 mod demo;
 mod emitted;
 mod restart;
