@@ -22,6 +22,7 @@ mod sandbox_escape;
 mod rebuild;
 mod environments;
 mod python;
+mod inputs;
 mod demo;
 mod emitted;
 mod restart;
