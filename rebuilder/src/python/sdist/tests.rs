@@ -9,6 +9,9 @@ use tar::{Builder, EntryType, Header};
 
 use super::*;
 
+/// Name, kind and content.
+type Entry<'a> = (&'a str, EntryType, &'a [u8]);
+
 fn packed(tar: &[u8]) -> Cursor<Vec<u8>> {
     let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
     gz.write_all(tar).unwrap();
@@ -16,7 +19,7 @@ fn packed(tar: &[u8]) -> Cursor<Vec<u8>> {
 }
 
 /// Names are written into the header as they are: a builder would refuse the hostile ones.
-fn tar(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+fn tar(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     for (name, kind, content) in entries {
         let mut header = Header::new_gnu();
@@ -36,7 +39,7 @@ fn tar(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn read_tar(entries: &[(&str, EntryType, &[u8])]) -> Result<Source, PythonError> {
+fn read_tar(entries: &[Entry<'_>]) -> Result<Source, PythonError> {
     read(packed(&tar(entries)), "a-1.tar.gz", Packing::TarGz)
 }
 
@@ -63,7 +66,7 @@ fn a_source_tells_its_tree_and_its_project_file() {
 fn a_hostile_source_is_refused() {
     let project = ("a-1/pyproject.toml", FILE, b"x".as_slice());
     let link = ("a-1/pyproject.toml", EntryType::Symlink, b"".as_slice());
-    let table: &[(&str, &[(&str, EntryType, &[u8])])] = &[
+    let table: &[(&str, &[Entry<'_>])] = &[
         ("empty", &[]),
         ("two top directories", &[project, ("b-1/x", FILE, b"")]),
         ("a top directory named", &[("../x", FILE, b"")]),
