@@ -19,6 +19,7 @@ mod fuzz_corpus;
 mod oracles;
 mod sandbox_escape;
 mod rebuild;
+mod reports;
 mod demo;
 mod emitted;
 mod restart;

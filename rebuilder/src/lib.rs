@@ -22,6 +22,7 @@ mod compare;
 mod build;
 mod facts;
 pub mod rebuild;
+pub mod report;
 
 pub use cas::{Cas, CasError};
 pub use error::RebuildError;

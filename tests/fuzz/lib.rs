@@ -1,6 +1,6 @@
 //! What the fuzzers share with `tests/fuzz_corpus.rs`: the properties, and what these are about.
 //!
-//! The codec, the messages of nodes and the documents of the rebuilder are included as files: an
+//! The codec, the messages of nodes and the documents and reports of the rebuilder are included as files: an
 //! instrumented build of their crates, with libp2p and sequoia, would take longer than a fuzzer runs.
 
 #![allow(dead_code, unused_imports, reason = "included files have more in them than is fuzzed")]
@@ -13,6 +13,7 @@ mod limits;
 mod message;
 #[path = "../../rebuilder/src/recipe.rs"]
 mod recipe;
+mod report;
 #[path = "../worlds.rs"]
 mod worlds;
 
@@ -22,6 +23,7 @@ mod beside {
     pub(crate) use crate::limits::{REQUEST_BYTES, RESPONSE_BYTES};
     pub(crate) use crate::message::{Gossip, Request, Response};
     pub(crate) use crate::recipe::{Lock, Recipe};
+    pub(crate) use crate::report;
     pub(crate) use crate::worlds;
 }
 

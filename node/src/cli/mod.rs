@@ -117,7 +117,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Export(command) => command.run(config),
         Command::Policy(command) => command.run(config),
         Command::Status(command) => command.run(&load(config)?),
-        Command::Role(command) => command.run(&load(config)?),
+        Command::Role(command) => command.run(config),
     }
 }
 

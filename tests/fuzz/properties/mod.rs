@@ -8,6 +8,7 @@ mod documents;
 mod messages;
 mod proofs;
 mod bundles;
+mod reports;
 mod naive;
 
 use std::fmt::Display;
@@ -16,12 +17,13 @@ pub use bundles::{bundle, evidence};
 pub use documents::{checkpoint, document, envelope, policy, statement};
 pub use messages::codec;
 pub use proofs::proof;
+pub use reports::report;
 
 /// A property: panics where it is broken, and says whether the bytes were accepted.
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every target by its name, which is also its directory in the corpus.
-pub const TARGETS: [(&str, Property); 9] = [
+pub const TARGETS: [(&str, Property); 10] = [
     ("statement", statement),
     ("envelope", envelope),
     ("checkpoint", checkpoint),
@@ -31,6 +33,7 @@ pub const TARGETS: [(&str, Property); 9] = [
     ("policy", policy),
     ("codec", codec),
     ("document", document),
+    ("report", report),
 ];
 
 /// Bytes of the longest refusal that a person still reads.
