@@ -105,13 +105,13 @@ fn section(name: &[u8], a: &[u8], b: &[u8], limits: &Limits) -> Difference {
         BUILD_ID => {
             difference.cause = Cause::Randomness;
             let id = |note: &[u8]| bytes::hex(note.get(16..).unwrap_or(note), 20);
-            difference.words = "the build ID".to_owned();
+            difference.words.replace_range(.., "the build ID");
             difference.evidence = Some(Evidence::Rows(vec![values(id(a), id(b))]));
             difference.more = 0;
         }
         DEBUG_LINK => {
             difference.cause = Cause::Consequence;
-            difference.words = "names the debug information by its checksum".to_owned();
+            difference.words.replace_range(.., "names the debug information by its checksum");
         }
         _ => {}
     }

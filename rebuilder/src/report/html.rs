@@ -28,10 +28,10 @@ pub fn render(report: &Report) -> String {
     causes(&mut page, report);
     members(&mut page, report);
     notes(&mut page, report);
-    let _infallible = write!(
+    let _infallible = writeln!(
         page,
         "<footer>Causes are guesses from the bytes. “There” is where the file was published, \
-         “here” is where it was rebuilt. Offsets are hexadecimal.</footer></main></body></html>\n"
+         “here” is where it was rebuilt. Offsets are hexadecimal.</footer></main></body></html>"
     );
     page
 }

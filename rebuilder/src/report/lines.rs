@@ -104,7 +104,7 @@ fn pairs<'a>((a, b): (Lines<'a>, Lines<'a>)) -> Vec<(String, String)> {
 fn listing(x: Lines<'_>, y: Lines<'_>, changes: &[DiffOp], name: &str) -> Option<Guess> {
     let base = name.rsplit('/').next().unwrap_or(name);
     let sums = base.ends_with("sums") || base.ends_with("SUMS") || base == "RECORD";
-    let jar = base == "MANIFEST.MF" || base.ends_with(".SF");
+    let jar = base == "MANIFEST.MF" || base.strip_suffix(".SF").is_some();
     let belongs = |line: &&[u8]| {
         let text = String::from_utf8_lossy(line);
         let digest = text.contains("-Digest") || text.starts_with(' ') || text.starts_with("Name:");

@@ -315,17 +315,17 @@ fn renamed(published: &Key, produced: &Key) -> Difference {
 
 fn one_sided(kind: Kind, key: &Key, member: &Member<'_>) -> Difference {
     let size = member.packed.len().to_string();
-    let (published, produced, side) = match kind {
+    let (published, produced, owner) = match kind {
         Kind::OnlyPublished => (size, String::new(), "published"),
         _ => (String::new(), size, "produced"),
     };
     // Debug files are named after a checksum of what they belong to.
     let named_by_content = key.0.windows(10).any(|part| part == b".build-id/");
     let guess = if named_by_content {
-        let words = format!("only in the {side} file; named after a build ID");
+        let words = format!("only in the {owner} file; named after a build ID");
         Guess { cause: Cause::Consequence, words }
     } else {
-        Guess { cause: Cause::Content, words: format!("only in the {side} file") }
+        Guess { cause: Cause::Content, words: format!("only in the {owner} file") }
     };
     let mut difference = plain(kind, guess, None, 0);
     difference.sizes = Some(Values { of: String::new(), published, produced });

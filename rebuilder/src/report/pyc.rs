@@ -8,7 +8,9 @@ const HEADER: usize = 16;
 
 /// Whether a content is a compiled module of Python 3.7 or later.
 pub(super) fn is_pyc(name: &str, content: &[u8]) -> bool {
-    name.ends_with(".pyc") && content.len() >= HEADER && content.get(2..4) == Some(b"\r\n")
+    name.strip_suffix(".pyc").is_some()
+        && content.len() >= HEADER
+        && content.get(2..4) == Some(b"\r\n")
 }
 
 /// What differs in the header, field by field, and in the code.

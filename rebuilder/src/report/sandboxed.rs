@@ -169,9 +169,9 @@ fn run_in(
     limits: crate::sandbox::Limits,
     cancel: &Cancel,
 ) -> Result<(Ended, Vec<u8>), ReportError> {
-    let room = tempfile::tempdir()
+    let scratch = tempfile::tempdir()
         .map_err(|source| fault("make a directory in", &env::temp_dir(), source))?;
-    let root = room.path().join("root");
+    let root = scratch.path().join("root");
     let mut binds = prepare(&root).map_err(|source| fault("prepare", &root, source))?;
     for (source, name) in files {
         let target = root.join("report").join(name);
@@ -194,7 +194,7 @@ fn run_in(
         filter: Filter::Build,
         limits,
     };
-    let log = room.path().join("said");
+    let log = scratch.path().join("said");
     let ended = sandbox.run(&spec, &log, cancel)?;
     let said = fs::read(&log).map_err(|source| fault("cannot read", &log, source))?;
     Ok((ended, said))
@@ -276,8 +276,8 @@ mod tests {
 
     #[test]
     fn the_root_holds_nothing_but_places_to_mount_on() {
-        let room = tempfile::tempdir().unwrap();
-        let root = room.path().join("root");
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join("root");
         let binds = prepare(&root).unwrap();
         assert!(binds.iter().all(|bind| bind.access == Access::ReadOnly));
         for name in ["etc", "home", "root", "var", "sys"] {

@@ -25,7 +25,9 @@ pub(super) fn finish(walk: Walk<'_>, published: Side<'_>, produced: Side<'_>) ->
         for difference in differences.iter_mut().filter(|d| d.cause == Cause::Consequence) {
             difference.cause = Cause::Content;
         }
-        differing.values_mut().for_each(|follows| *follows = false);
+        for follows in differing.values_mut() {
+            *follows = false;
+        }
     }
     let following = differing.values().filter(|follows| **follows).count() as u64;
     let members = Members {

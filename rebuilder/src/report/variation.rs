@@ -120,17 +120,18 @@ fn sentence(changed: &[Varied], places: &[Dependent]) -> String {
         places.flat_map(|place| place.on.clone()).collect()
     };
     let both: Vec<Varied> = of(true).into_iter().collect();
-    let last = |on: &[Varied]| if on.len() == changed.len() && on.len() > 1 { "or" } else { "and" };
+    let joint =
+        |on: &[Varied]| if on.len() == changed.len() && on.len() > 1 { "or" } else { "and" };
     if both.is_empty() {
         let on: Vec<Varied> = of(false).into_iter().collect();
         return format!(
             "this build depends on {}, but not where it differs from the published file",
-            list(&on, last(&on))
+            list(&on, joint(&on))
         );
     }
     format!(
         "this build depends on {}, where it differs from the published file",
-        list(&both, last(&both))
+        list(&both, joint(&both))
     )
 }
 

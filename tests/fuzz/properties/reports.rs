@@ -23,9 +23,9 @@ pub fn report(bytes: &[u8]) -> bool {
     let side = |bytes| Side { name: &name, bytes };
     let report = compare(side(published), side(produced), &LIMITS);
     assert_eq!(report.differences.is_empty(), published == produced);
-    let document = report.to_bytes().expect("a report is written");
+    let document = report.to_bytes().unwrap();
     assert!(document.len() <= LIMITS.json_bytes, "{} bytes", document.len());
-    let again = Report::from_bytes(&document, &LIMITS).expect("a report is read");
+    let again = Report::from_bytes(&document, &LIMITS).unwrap();
     assert_eq!(again, report);
     let page = html::render(&report);
     let body = page.split_once("</style>").map_or("", |(_, body)| body);
