@@ -28,7 +28,7 @@ mod beside {
     pub(crate) use reattest::codec::{decode, encode};
     pub(crate) use reattest::limits::{REQUEST_BYTES, RESPONSE_BYTES};
     pub(crate) use reattest::protocol::message::{Gossip, Request, Response};
-    pub(crate) use reattest_rebuilder::{Lock, Recipe, normalize};
+    pub(crate) use reattest_rebuilder::{Lock, Recipe, normalize, report};
 }
 
 #[path = "fuzz/properties/mod.rs"]
@@ -108,6 +108,16 @@ fn archives() -> Vec<(String, Vec<u8>)> {
     named([("tar", vec![0; 1024]), ("deb", crate::normalizers::package("1700000000"))])
 }
 
+/// A pair as one file: the length of the first, then both.
+fn reports() -> Vec<(String, Vec<u8>)> {
+    let pairs = crate::reports::pairs::all().into_iter();
+    let joined = pairs.map(|pair| {
+        let length = u32::try_from(pair.published.len()).unwrap().to_le_bytes();
+        (pair.name.to_owned(), [&length[..], &pair.published, &pair.produced].concat())
+    });
+    joined.filter(|(_, bytes)| bytes.len() < 12_000).collect()
+}
+
 fn checkpoints() -> Vec<(String, Vec<u8>)> {
     let key = rebuilder('b', '1');
     let origin = Origin::new(&network(), &key.public_key(), 2026);
@@ -157,6 +167,7 @@ fn seeds() -> Seeds {
         ("codec", messages()),
         ("document", documents()),
         ("normalize", archives()),
+        ("report", reports()),
     ])
 }
 

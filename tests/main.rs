@@ -23,6 +23,7 @@ mod rebuild;
 mod environments;
 mod python;
 mod inputs;
+mod reports;
 mod demo;
 mod emitted;
 mod restart;

@@ -32,6 +32,7 @@ mod build;
 mod explain;
 mod facts;
 pub mod rebuild;
+pub mod report;
 
 pub use cas::{Cas, CasError};
 pub use debian::LearnedError;

@@ -131,3 +131,30 @@ pub const FILE_COST_BYTES: u64 = 4 << 10;
 pub const DISK_RESERVE_BYTES: u64 = 256 << 20;
 /// Directories that are looked through for cgroups which a killed builder left.
 pub const CGROUPS_SWEPT: usize = 1024;
+
+// Reports (rebuilder/src/report.rs): memory is what they cost, and a reader's patience.
+
+/// One file of a report, held in memory: twice this, and what is unpacked of it.
+pub const REPORT_FILE_BYTES: u64 = 256 << 20;
+/// Bytes that a report unpacks of each side: both of a 300 MB compiler package fit in 2 GiB.
+pub const REPORT_UNPACKED_BYTES: u64 = 512 << 20;
+/// Unpacked for each packed byte: real packages reach 200, bombs 1,000 (gzip) to 7,000 (xz).
+pub const REPORT_RATIO: u64 = 500;
+/// Containers in each other: a wheel in a zip in a tar in xz in a .deb is 5.
+pub const REPORT_DEPTH: usize = 8;
+/// Members on each side: the largest documentation packages have 60,000.
+pub const REPORT_MEMBERS: usize = 100_000;
+/// Differences told in full: more than anyone reads.
+pub const REPORT_DIFFERENCES: usize = 200;
+/// Rows, runs or lines of one difference: a screen.
+pub const REPORT_EXCERPTS: usize = 24;
+/// Lines aligned: 4,000 against 4,000 others take a second at worst, in a tenth of the memory.
+pub const REPORT_LINES: usize = 4_000;
+/// The document: statements name it, peers may fetch it.
+pub const REPORT_JSON_BYTES: usize = 256 << 10;
+/// One comparison: seconds where it was measured; it stops nothing else.
+pub const REPORT_WALL: Duration = Duration::from_mins(5);
+/// The text of another tool beside the report.
+pub const REPORT_DEEPER_BYTES: u64 = 1 << 20;
+/// That tool reads and runs much more than we do; ten minutes is what people wait.
+pub const REPORT_DEEPER_WALL: Duration = Duration::from_mins(10);

@@ -1,6 +1,6 @@
 //! What the fuzzers share with `tests/fuzz_corpus.rs`: the properties, and what these are about.
 //!
-//! The codec, the messages of nodes and the documents of the rebuilder are included as files: an
+//! The codec, the messages of nodes and the documents and reports of the rebuilder are included as files: an
 //! instrumented build of their crates, with libp2p and sequoia, would take longer than a fuzzer runs.
 
 #![allow(dead_code, unused_imports, reason = "included files have more in them than is fuzzed")]
@@ -14,6 +14,7 @@ mod message;
 mod rebuilder;
 #[path = "../../rebuilder/src/recipe.rs"]
 mod recipe;
+mod report;
 #[path = "../worlds.rs"]
 mod worlds;
 
@@ -24,6 +25,7 @@ mod beside {
     pub(crate) use crate::message::{Gossip, Request, Response};
     pub(crate) use crate::rebuilder::normalize;
     pub(crate) use crate::recipe::{Lock, Recipe};
+    pub(crate) use crate::report;
     pub(crate) use crate::worlds;
 }
 

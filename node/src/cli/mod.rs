@@ -133,7 +133,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Policy(command) => command.run(config),
         Command::Doctor(command) => command.run(config),
         Command::Status(command) => command.run(&load(config)?),
-        Command::Role(command) => command.run(&load(config)?),
+        Command::Role(command) => command.run(config),
     }
 }
 

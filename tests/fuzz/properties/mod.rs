@@ -9,6 +9,7 @@ mod messages;
 mod normalizers;
 mod proofs;
 mod bundles;
+mod reports;
 mod naive;
 
 use std::fmt::Display;
@@ -18,6 +19,7 @@ pub use documents::{checkpoint, document, envelope, policy, statement};
 pub use messages::codec;
 pub use normalizers::normalize;
 pub use proofs::proof;
+pub use reports::report;
 
 /// A property: panics where it is broken, and says whether the bytes were accepted.
 pub type Property = fn(&[u8]) -> bool;
@@ -34,6 +36,7 @@ pub const TARGETS: [(&str, Property); 10] = [
     ("codec", codec),
     ("document", document),
     ("normalize", normalize),
+    ("report", report),
 ];
 
 /// Bytes of the longest refusal that a person still reads.
