@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::PathBuf;
 
 use reattest_attestation::statement::Normalizer;
 use reattest_attestation::verdict::Normalized;
@@ -20,14 +21,39 @@ use crate::normalize::{self, NormalizeError};
 use crate::progress::Progress;
 use crate::rebuild::{Output, Run, VariedRun};
 use crate::release::Published;
+use crate::report::{self, Report, ReportError, Variation};
+use crate::retention::kept;
+use crate::sandbox::SandboxError;
 use crate::scratch::Scratch;
-use crate::vary::Varying;
+use crate::vary::{Varied, Varying};
 
 /// What is known at the end.
 pub(crate) struct Explained {
     pub(crate) outcomes: Vec<ArtifactOutcome>,
     pub(crate) normalizers: Vec<Normalizer>,
     pub(crate) varied: Option<VariedRun>,
+    pub(crate) reports: Vec<Report>,
+}
+
+/// Two files to be compared, and the names that they are shown under.
+struct Sides {
+    paths: (PathBuf, PathBuf),
+    names: (String, String),
+}
+
+impl Sides {
+    fn published(differing: &Differing<'_>, means: &Means<'_>) -> Self {
+        let Differing { published, produced } = differing;
+        let name = produced.file_name();
+        let paths = (means.cas.path(&published.sha256), produced.path.clone());
+        Self { paths, names: (name.clone(), name) }
+    }
+
+    fn runs(differing: &Differing<'_>, other: &Output) -> Self {
+        let name = differing.produced.file_name();
+        let paths = (differing.produced.path.clone(), other.path.clone());
+        Self { paths, names: (name.clone(), name) }
+    }
 }
 
 /// A published file and what the first run made instead of it.
@@ -68,7 +94,9 @@ impl Build<'_> {
         } else {
             None
         };
-        Ok(Explained { outcomes, normalizers, varied })
+        let reports = self.reports(&outcomes, made, varied.as_ref(), means)?;
+        self.keep_outputs(&outcomes, made, means)?;
+        Ok(Explained { outcomes, normalizers, varied, reports })
     }
 
     /// What differs from a published file that can be had.
@@ -109,6 +137,77 @@ impl Build<'_> {
             }
         }
         Ok(equal)
+    }
+
+    /// Why each artifact that is not the published one is not, as far as two files tell.
+    fn reports(
+        &self,
+        outcomes: &[ArtifactOutcome],
+        made: &Made,
+        varied: Option<&VariedRun>,
+        means: &mut Means<'_>,
+    ) -> Result<Vec<Report>, RebuildError> {
+        let mut reports = Vec::new();
+        for differing in self.differing(&made.first) {
+            let purl = &differing.published.purl;
+            let outcome = outcomes.iter().find(|o| o.purl == *purl).map(|o| o.outcome);
+            let again = made.second.as_ref().and_then(|run| run.output(purl));
+            let sides = match (outcome, again) {
+                (Some(Outcome::Unstable), Some(again)) => Sides::runs(&differing, again),
+                _ => Sides::published(&differing, means),
+            };
+            let other = varied.and_then(|varied| varied.run.output(purl));
+            let other = other.map(|other| Sides::runs(&differing, other));
+            let changed = varied.map(|varied| varied.changed.clone()).unwrap_or_default();
+            match self.report(&sides, other.as_ref().map(|other| (other, changed)), means) {
+                Ok(report) => reports.extend(report),
+                Err(ReportError::Sandbox(SandboxError::Cancelled)) => {
+                    return Err(RebuildError::Cancelled);
+                }
+                // The outcome rests on digests; a report that cannot be had costs an explanation.
+                Err(error) => tracing::warn!(%error, "what differs cannot be told"),
+            }
+        }
+        Ok(reports)
+    }
+
+    /// `None` where nobody said which program compares the files of strangers.
+    fn report(
+        &self,
+        sides: &Sides,
+        varied: Option<(&Sides, Vec<Varied>)>,
+        means: &Means<'_>,
+    ) -> Result<Option<Report>, ReportError> {
+        let Some(program) = &means.workshop.program else { return Ok(None) };
+        let compare = |Sides { paths: (one, other), names: (first, second) }: &Sides| {
+            let names = (first.as_str(), second.as_str());
+            report::sandboxed(self.sandbox, program, one, other, names, means.cancel)
+        };
+        let report = compare(sides)?;
+        let Some((sides, changed)) = varied else { return Ok(Some(report)) };
+        Ok(Some(report.with_variation(&Variation { changed }, &compare(sides)?)))
+    }
+
+    /// What differs stays in the cache, for whoever wants to look.
+    fn keep_outputs(
+        &self,
+        outcomes: &[ArtifactOutcome],
+        made: &Made,
+        means: &Means<'_>,
+    ) -> Result<(), RebuildError> {
+        let odd = |o: &&ArtifactOutcome| matches!(o.outcome, Outcome::Differs | Outcome::Unstable);
+        let mut files = Vec::new();
+        for outcome in outcomes.iter().filter(odd) {
+            for (run, when) in [(Some(&made.first), "first"), (made.second.as_ref(), "second")] {
+                let output = run.and_then(|run| run.output(&outcome.purl));
+                files.extend(output.map(|o| (format!("{when}/{}", o.file_name()), o.path.clone())));
+            }
+        }
+        if !files.is_empty() {
+            let recipe = self.pinned.document.digest();
+            kept::keep_outputs(means.cas, &means.workshop.cache, recipe, &files)?;
+        }
+        Ok(())
     }
 
     /// One varied run. Whatever goes wrong in it costs an explanation, and not the outcome.

@@ -21,6 +21,7 @@ use crate::recipe::{Document, Lock};
 use crate::recipe_file::{RecipeFile, Written};
 use crate::reference::Reference;
 use crate::release::Release;
+use crate::report::Report;
 use crate::sandbox::{self, Limits, Sandbox};
 use crate::scratch::Scratch;
 use crate::vary::Varied;
@@ -40,6 +41,9 @@ pub struct Workshop {
     pub parallel: usize,
     /// What one build may use.
     pub limits: Limits,
+    /// The binary `reattest`, which compares files of strangers in a sandbox; without it, what
+    /// differs is not explained.
+    pub program: Option<PathBuf>,
     /// Shows what a build says while it runs, on standard error.
     pub live: bool,
     /// Builds a second time also where the first run made what was published.
@@ -59,6 +63,7 @@ impl Workshop {
             bwrap: None,
             parallel: std::thread::available_parallelism().map_or(1, usize::from),
             limits: Limits::build(),
+            program: None,
             live: false,
             twice: false,
         }
@@ -83,6 +88,13 @@ pub struct Output {
     pub sha256: Digest,
     /// Its size in bytes.
     pub size: u64,
+}
+
+impl Output {
+    /// The file's own name.
+    pub fn file_name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
 }
 
 /// One build.
@@ -125,6 +137,7 @@ pub struct Rebuilt {
     /// What else belongs into a statement.
     pub facts: BuildFacts,
     outcomes: Vec<ArtifactOutcome>,
+    reports: Vec<Report>,
     unpublished: Vec<Unpublished>,
     // Dropped last; the paths above point into it.
     _scratch: Vec<Scratch>,
@@ -134,6 +147,11 @@ impl Rebuilt {
     /// One outcome for each published artifact, the asked one first.
     pub fn outcomes(&self) -> &[ArtifactOutcome] {
         &self.outcomes
+    }
+
+    /// Why artifacts are not the published ones: one report for each that is not, asked one first.
+    pub fn reports(&self) -> &[Report] {
+        &self.reports
     }
 
     /// What was made and never published, so that there is nothing to compare it with.
@@ -235,9 +253,11 @@ fn build(
     let environment = environment::environment(lock, sandbox, means)?;
     let build = Build { pinned: &pinned, environment: &environment, sandbox };
     let mut made = build.until_certain(means)?;
-    let Explained { outcomes, normalizers, varied } = build.explain(&mut made, means)?;
-    let facts =
-        BuildFacts { normalizers, ..facts::of(&pinned, &made, sandbox.confinement(), means.cas)? };
+    let explained = build.explain(&mut made, means)?;
+    let Explained { outcomes, normalizers, varied, reports } = explained;
+    let diff = keep_report(&reports, means.cas)?;
+    let facts = facts::of(&pinned, &made, sandbox.confinement(), means.cas)?;
+    let facts = BuildFacts { normalizers, diff, ..facts };
     let unpublished = unpublished(&pinned, &made);
     let Made { first, second, scratch, .. } = made;
     Ok(Rebuilt {
@@ -249,9 +269,20 @@ fn build(
         varied,
         facts,
         outcomes,
+        reports,
         unpublished,
         _scratch: scratch,
     })
+}
+
+/// The first report goes into the store; a statement names one.
+fn keep_report(reports: &[Report], cas: &Cas) -> Result<Option<Digest>, RebuildError> {
+    let Some(report) = reports.first() else { return Ok(None) };
+    let bytes = report.to_bytes().map_err(|e| RebuildError::Environment {
+        step: "write the report".to_owned(),
+        why: e.to_string(),
+    })?;
+    Ok(Some(cas.put(&bytes)?))
 }
 
 fn unpublished(pinned: &Pinned, made: &Made) -> Vec<Unpublished> {

@@ -3,7 +3,6 @@
 //! It decides no outcome. Everything that a build could read and its recipe does not pin is changed
 //! at once; where its outputs change with it, the report says which members did.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -28,16 +27,17 @@ pub enum Varied {
     UserId,
 }
 
-impl fmt::Display for Varied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::HostName => "host name",
-            Self::Clock => "clock",
-            Self::CpuCount => "CPU count",
-            Self::Locale => "locale and time zone",
-            Self::Umask => "umask",
-            Self::UserId => "user id",
-        })
+impl Varied {
+    /// As it stands in a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HostName => "the host name",
+            Self::Clock => "the clock",
+            Self::CpuCount => "the number of processors",
+            Self::Locale => "the locale",
+            Self::Umask => "the umask",
+            Self::UserId => "the user",
+        }
     }
 }
 

@@ -63,6 +63,7 @@ fn serve(config: &Config, node: Link, signer: Link) -> Result<(), Fault> {
 pub fn workshop(config: &Config) -> Result<Workshop, Fault> {
     let mut workshop = Workshop::new(&Directories::of_user()?.cache);
     workshop.scratch = config.data.join("scratch");
+    workshop.program = std::env::current_exe().ok();
     if let Some(keyring) = &config.archive.keyring {
         workshop.keyring.clone_from(keyring);
     }
@@ -105,8 +106,9 @@ impl Builder {
 
     /// Seals what came out and lets the signer say what it is.
     fn hand_over(&self, rebuilt: &Rebuilt) -> Result<messages::End, Fault> {
-        for document in [&rebuilt.recipe, &rebuilt.lock] {
-            self.node.send(&FromBuilder::Document(document.digest()))?;
+        let documents = [rebuilt.recipe.digest(), rebuilt.lock.digest()];
+        for digest in documents.into_iter().chain(rebuilt.facts.diff) {
+            self.node.send(&FromBuilder::Document(digest))?;
         }
         let mut sealed = Sealed::new(self.lies);
         let artifacts = rebuilt

@@ -8,6 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reattest_attestation::{ArtifactOutcome, Outcome};
 use reattest_rebuilder::fetch::Transferred;
+use reattest_rebuilder::report::{self, Rendering, Report};
 use reattest_rebuilder::{
     Cancel, Progress, Rebuilt, Reference, ReferenceError, Unpublished, Workshop, Written, rebuild,
     rebuild_as, rebuild_recipe,
@@ -33,6 +34,9 @@ pub(super) struct Rebuild {
     /// Keeps the outputs, the recipe, the lock and the log in this directory.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Writes why it differs: FILE.html, FILE.json or FILE.txt; of several artifacts, the first.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Builds a second time also where the first run made what was published.
     #[arg(long)]
     twice: bool,
@@ -75,6 +79,7 @@ struct Document<'a> {
     lock: String,
     artifacts: &'a [ArtifactOutcome],
     unpublished: &'a [Unpublished],
+    reports: &'a [Report],
     seconds: i64,
 }
 
@@ -83,6 +88,8 @@ impl Rebuild {
         let (mut workshop, archive) = workshop(config)?;
         workshop.twice = self.twice;
         workshop.live = self.verbose;
+        workshop.program = std::env::current_exe().ok();
+        let rendering = self.report.as_deref().map(rendering).transpose()?;
         let read = |path: &PathBuf| {
             std::fs::read(path).map_err(|error| Fault::new(path.display().to_string(), error))
         };
@@ -120,6 +127,9 @@ impl Rebuild {
         if let Some(out) = &self.out {
             keep(&rebuilt, out)?;
         }
+        if let (Some(path), Some(rendering)) = (&self.report, rendering) {
+            write_report(&rebuilt, path, rendering)?;
+        }
         self.show(&rebuilt)?;
         Ok(exit(&rebuilt))
     }
@@ -133,6 +143,7 @@ impl Rebuild {
                 lock: format!("sha256:{}", rebuilt.lock.digest()),
                 artifacts: rebuilt.outcomes(),
                 unpublished: rebuilt.unpublished(),
+                reports: rebuilt.reports(),
                 seconds: run.finished.as_unix().saturating_sub(run.started.as_unix()),
             });
         }
@@ -156,6 +167,9 @@ impl Rebuild {
             }
         }
         rebuilt.unpublished().iter().for_each(show_unpublished);
+        for report in rebuilt.reports() {
+            output::line(&format!("\n{}", report::text::render(report)));
+        }
         Ok(())
     }
 }
@@ -175,6 +189,27 @@ pub(super) fn workshop(config: Option<&Path>) -> Result<(Workshop, Archive), Fau
         }
         None => Ok((Workshop::new(&directories.cache), Archive::default())),
     }
+}
+
+fn rendering(path: &Path) -> Result<Rendering, Fault> {
+    Rendering::of(path).ok_or_else(|| {
+        let found = path.display();
+        Fault::text(format!(
+            "found --report {found}; needed a name that ends in .html, .json or .txt"
+        ))
+    })
+}
+
+/// Without a difference there is no report, which is said and is no fault.
+fn write_report(rebuilt: &Rebuilt, path: &Path, rendering: Rendering) -> Result<(), Fault> {
+    let Some(report) = rebuilt.reports().first() else {
+        output::note("  nothing differs, so there is no report");
+        return Ok(());
+    };
+    let fail =
+        |error: &dyn std::fmt::Display| Fault::new(path.display().to_string(), error.to_string());
+    let text = report.render(rendering).map_err(|error| fail(&error))?;
+    std::fs::write(path, text).map_err(|error| fail(&error))
 }
 
 /// Nothing was published to compare with, so the digest itself is the result.

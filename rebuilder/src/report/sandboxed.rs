@@ -17,7 +17,7 @@ use super::shown::shown;
 use super::{Limits, Side, compare};
 use crate::limits;
 use crate::progress::Cancel;
-use crate::sandbox::{Access, Bind, Ended, Filter, Identity, Sandbox, SandboxError, Spec};
+use crate::sandbox::{Access, Bind, Ended, Filter, Identity, Root, Sandbox, SandboxError, Spec};
 
 /// Why there is no report. Always an own fault, and never an outcome: that two files differ is
 /// known without it.
@@ -183,7 +183,7 @@ fn run_in(
     }
     let variables = [("HOME", "/tmp"), ("LC_ALL", "C.UTF-8"), ("PATH", "/usr/bin:/bin")];
     let spec = Spec {
-        root,
+        root: Root::Directory(root),
         root_access: Access::ReadOnly,
         binds,
         identity: Identity::Builder,

@@ -6,32 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Report;
 use super::document::{Cause, Difference};
+pub use crate::vary::Varied;
 
 /// What was another in the varied run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variation {
     /// Each thing that was varied.
     pub changed: Vec<Varied>,
-}
-
-/// One thing that a build may depend on and should not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Varied {
-    /// The machine's name.
-    HostName,
-    /// Date and time.
-    Clock,
-    /// The number of processors.
-    CpuCount,
-    /// Language and character set.
-    Locale,
-    /// The mode of new files.
-    Umask,
-    /// The user's number and name.
-    UserId,
-    /// The directory of the build.
-    BuildPath,
 }
 
 /// What this build depends on, as far as a varied run shows.
@@ -95,7 +76,6 @@ fn decided_by(cause: Cause, changed: &[Varied]) -> Vec<Varied> {
         Cause::User => &[Varied::Umask, Varied::UserId],
         Cause::Locale => &[Varied::Locale],
         Cause::Parallelism => &[Varied::CpuCount],
-        Cause::BuildPath => &[Varied::BuildPath],
         Cause::Order => &[Varied::CpuCount, Varied::Locale],
         _ => &[],
     };
@@ -133,19 +113,4 @@ fn sentence(changed: &[Varied], places: &[Dependent]) -> String {
         "this build depends on {}, where it differs from the published file",
         list(&both, joint(&both))
     )
-}
-
-impl Varied {
-    /// As it stands in a sentence.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HostName => "the host name",
-            Self::Clock => "the clock",
-            Self::CpuCount => "the number of processors",
-            Self::Locale => "the locale",
-            Self::Umask => "the umask",
-            Self::UserId => "the user",
-            Self::BuildPath => "the build path",
-        }
-    }
 }
