@@ -203,7 +203,7 @@ fn rendering(path: &Path) -> Result<Rendering, Fault> {
 /// Without a difference there is no report, which is said and is no fault.
 fn write_report(rebuilt: &Rebuilt, path: &Path, rendering: Rendering) -> Result<(), Fault> {
     let Some(report) = rebuilt.reports().first() else {
-        output::note("  nothing differs, so there is no report");
+        output::note("  no report: nothing differs, or the files could not be compared");
         return Ok(());
     };
     let fail =

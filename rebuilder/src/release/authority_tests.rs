@@ -119,10 +119,10 @@ fn a_key_that_is_expired_revoked_or_absent_does_not_count() {
         write_keyring(cert, &archive.keyring());
         archive.verify(signed).map_err(|error| error.to_string())
     };
-    let (good, _) = key(Some(Duration::from_secs(400 * 86_400)));
+    let (good, _) = key(Some(Duration::from_hours(400 * 24)));
     verify(&good, &sign_with(&good, &text)).unwrap();
     // Good when it signed, and not any more.
-    let (expired, _) = key(Some(Duration::from_secs(86_400)));
+    let (expired, _) = key(Some(Duration::from_hours(24)));
     let error = verify(&expired, &sign_with(&expired, &text)).unwrap_err();
     assert!(error.contains("is expired or revoked"), "{error}");
     let (cert, revocation) = key(None);

@@ -202,7 +202,7 @@ fn run_in(
 
 /// An empty root with a place for everything that is mounted over it.
 fn prepare(root: &Path) -> io::Result<Vec<Bind>> {
-    for place in ["dev", "proc", "run", "tmp", "report"] {
+    for place in ["dev", "proc", "run", "sys", "tmp", "report"] {
         fs::create_dir_all(root.join(place))?;
     }
     let mut binds = Vec::new();

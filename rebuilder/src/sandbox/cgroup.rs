@@ -108,7 +108,7 @@ impl Group {
 
     /// The bound that the kernel enforced, if it had to.
     pub(super) fn enforced(&self) -> Option<Enforced> {
-        let memory = self.memory.as_ref().is_some_and(|joined| joined.ended_for_memory());
+        let memory = self.memory.as_ref().is_some_and(Joined::ended_for_memory);
         if memory {
             return Some(Enforced::Memory);
         }

@@ -15,8 +15,8 @@ use crate::progress::Cancel;
 /// Small enough to be passed at once, and far above what the shell needs.
 fn small() -> Limits {
     Limits {
-        wall: Duration::from_secs(60),
-        cpu: Duration::from_secs(60),
+        wall: Duration::from_mins(1),
+        cpu: Duration::from_mins(1),
         memory_bytes: 64 << 20,
         processes: 48,
         open_files: 64,

@@ -110,8 +110,8 @@ impl Drop for Running {
 }
 
 /// Until a process is gone, or so long.
-fn wait(process: Option<impl AsFd>, most: &Timespec) {
-    let process = process.as_ref().map(|process| PollFd::new(process, PollFlags::IN));
+fn wait(process: Option<&impl AsFd>, most: &Timespec) {
+    let process = process.map(|process| PollFd::new(process, PollFlags::IN));
     // An interrupted wait is a short one.
     let _ = poll(&mut Vec::from_iter(process), Some(most));
 }

@@ -35,7 +35,7 @@ use crate::limits;
 /// Between two looks at a process that is about to bind itself.
 const BIND_TICK: Duration = Duration::from_micros(200);
 /// It takes 5 ms where it was measured; a machine under load may take seconds.
-const BIND_WAIT: Duration = Duration::from_secs(60);
+const BIND_WAIT: Duration = Duration::from_mins(1);
 /// A process that takes more CPU time than all may take together has gone past the watcher; seconds.
 const CPU_SLACK_SECONDS: u64 = 10;
 /// The kernel refuses processes only far beyond the bound at which the watcher ends the build: a

@@ -24,7 +24,7 @@ const ROUNDS: usize = 3;
 const REPEATED_SECONDS: f64 = 0.3;
 
 /// Everything is in the store already.
-struct NoNetwork;
+pub(crate) struct NoNetwork;
 
 impl Fetch for NoNetwork {
     fn fetch(&mut self, wants: &[Want]) -> Vec<Result<Digest, FetchProblem>> {

@@ -16,6 +16,7 @@
 )]
 
 mod environments;
+mod rebuilds;
 mod files;
 mod inside;
 mod metablock;
@@ -41,6 +42,7 @@ fn main() {
     inside::rows(&mut table);
     files::rows(&mut table);
     environments::rows(&mut table);
+    rebuilds::rows(&mut table);
     if std::env::args().any(|argument| argument == "--json") {
         println!("{}", table.json());
     } else {

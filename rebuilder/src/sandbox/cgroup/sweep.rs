@@ -41,7 +41,9 @@ fn clear(group: &Path) {
         return;
     }
     let members = members(group);
-    members.iter().for_each(|process| end(group, *process));
+    for process in &members {
+        end(group, *process);
+    }
     let tries = if members.is_empty() { 1 } else { REMOVE_TRIES };
     if let Err(error) = remove(group, tries) {
         tracing::debug!(path = %group.display(), %error, "a control group of a killed build stays");
