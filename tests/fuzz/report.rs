@@ -13,7 +13,7 @@ mod classify;
 #[path = "../../rebuilder/src/report/compare.rs"]
 mod compare;
 #[path = "../../rebuilder/src/report/document.rs"]
-pub(crate) mod document;
+mod document;
 #[path = "../../rebuilder/src/report/elf.rs"]
 mod elf;
 #[path = "../../rebuilder/src/report/html.rs"]

@@ -102,8 +102,8 @@ pub fn sandboxed(
     let binds = [(program, "program"), (published, "published"), (produced, "produced")];
     let run = crate::sandbox::Limits {
         wall: limits::REPORT_WALL,
-        // One byte more than is read, or a document of the full length would pass the limit.
-        log_bytes: limits::REPORT_JSON_BYTES as u64 + 1,
+        // A log may not reach its limit: a document of the full length, its line's end, and one byte.
+        log_bytes: limits::REPORT_JSON_BYTES as u64 + 2,
         ..crate::sandbox::Limits::step()
     };
     let (ended, said) = run_in(sandbox, &binds, words, run, cancel)?;
