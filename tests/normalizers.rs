@@ -1,5 +1,5 @@
 //! What normalizers are for: a rebuild that is equivalent is accepted where the policy names its normalizer, and nowhere else.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::io::Write as _;
 use std::path::Path;

@@ -21,7 +21,7 @@ use crate::normalize::{self, NormalizeError};
 use crate::progress::Progress;
 use crate::rebuild::{Output, Run, VariedRun};
 use crate::release::Published;
-use crate::report::{self, Report, ReportError, Variation};
+use crate::report::{self, Deeper, Report, ReportError, Variation};
 use crate::retention::kept;
 use crate::sandbox::SandboxError;
 use crate::scratch::Scratch;
@@ -33,6 +33,7 @@ pub(crate) struct Explained {
     pub(crate) normalizers: Vec<Normalizer>,
     pub(crate) varied: Option<VariedRun>,
     pub(crate) reports: Vec<Report>,
+    pub(crate) deeper: Option<Deeper>,
 }
 
 /// Two files to be compared, and the names that they are shown under.
@@ -95,8 +96,9 @@ impl Build<'_> {
             None
         };
         let reports = self.reports(&outcomes, made, varied.as_ref(), means)?;
+        let deeper = self.deeper(made, means)?;
         self.keep_outputs(&outcomes, made, means)?;
-        Ok(Explained { outcomes, normalizers, varied, reports })
+        Ok(Explained { outcomes, normalizers, varied, reports, deeper })
     }
 
     /// What differs from a published file that can be had.
@@ -186,6 +188,23 @@ impl Build<'_> {
         let report = compare(sides)?;
         let Some((sides, changed)) = varied else { return Ok(Some(report)) };
         Ok(Some(report.with_variation(&Variation { changed }, &compare(sides)?)))
+    }
+
+    /// What diffoscope says of the first artifact that differs, where it was asked for and is there.
+    fn deeper(&self, made: &Made, means: &Means<'_>) -> Result<Option<Deeper>, RebuildError> {
+        let differing = self.differing(&made.first);
+        let Some(first) = differing.first().filter(|_| means.workshop.deepen) else {
+            return Ok(None);
+        };
+        let Sides { paths: (published, produced), .. } = Sides::published(first, means);
+        match report::deepened(self.sandbox, &published, &produced, means.cancel) {
+            Err(ReportError::Sandbox(SandboxError::Cancelled)) => Err(RebuildError::Cancelled),
+            Err(error) => {
+                tracing::warn!(%error, "diffoscope gave nothing");
+                Ok(None)
+            }
+            deeper => Ok(deeper.unwrap_or_default()),
+        }
     }
 
     /// What differs stays in the cache, for whoever wants to look.

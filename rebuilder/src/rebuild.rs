@@ -21,7 +21,7 @@ use crate::recipe::{Document, Lock};
 use crate::recipe_file::{RecipeFile, Written};
 use crate::reference::Reference;
 use crate::release::Release;
-use crate::report::Report;
+use crate::report::{Deeper, Report};
 use crate::sandbox::{self, Limits, Sandbox};
 use crate::scratch::Scratch;
 use crate::vary::Varied;
@@ -44,6 +44,8 @@ pub struct Workshop {
     /// The binary `reattest`, which compares files of strangers in a sandbox; without it, what
     /// differs is not explained.
     pub program: Option<PathBuf>,
+    /// Has diffoscope look at what differs, too, where it is installed.
+    pub deepen: bool,
     /// Shows what a build says while it runs, on standard error.
     pub live: bool,
     /// Builds a second time also where the first run made what was published.
@@ -64,6 +66,7 @@ impl Workshop {
             parallel: std::thread::available_parallelism().map_or(1, usize::from),
             limits: Limits::build(),
             program: None,
+            deepen: false,
             live: false,
             twice: false,
         }
@@ -138,6 +141,7 @@ pub struct Rebuilt {
     pub facts: BuildFacts,
     outcomes: Vec<ArtifactOutcome>,
     reports: Vec<Report>,
+    deeper: Option<Deeper>,
     unpublished: Vec<Unpublished>,
     // Dropped last; the paths above point into it.
     _scratch: Vec<Scratch>,
@@ -152,6 +156,11 @@ impl Rebuilt {
     /// Why artifacts are not the published ones: one report for each that is not, asked one first.
     pub fn reports(&self) -> &[Report] {
         &self.reports
+    }
+
+    /// What diffoscope says of the first of them, where [`Workshop::deepen`] asked for it.
+    pub fn deeper(&self) -> Option<&Deeper> {
+        self.deeper.as_ref()
     }
 
     /// What was made and never published, so that there is nothing to compare it with.
@@ -254,7 +263,7 @@ fn build(
     let build = Build { pinned: &pinned, environment: &environment, sandbox };
     let mut made = build.until_certain(means)?;
     let explained = build.explain(&mut made, means)?;
-    let Explained { outcomes, normalizers, varied, reports } = explained;
+    let Explained { outcomes, normalizers, varied, reports, deeper } = explained;
     let diff = keep_report(&reports, means.cas)?;
     let facts = facts::of(&pinned, &made, sandbox.confinement(), means.cas)?;
     let facts = BuildFacts { normalizers, diff, ..facts };
@@ -270,6 +279,7 @@ fn build(
         facts,
         outcomes,
         reports,
+        deeper,
         unpublished,
         _scratch: scratch,
     })

@@ -40,7 +40,9 @@ enum State {
 /// One line of the table.
 #[derive(Debug, Clone, Serialize)]
 struct Check {
-    check: &'static str,
+    /// What is looked at.
+    #[serde(rename = "check")]
+    name: &'static str,
     state: State,
     found: String,
     /// What is needed and what to do; nothing where all is fine.
@@ -74,8 +76,8 @@ impl Doctor {
 }
 
 fn show(checks: &[Check], can_build: bool) {
-    let width = checks.iter().map(|check| check.check.len()).max().unwrap_or(0);
-    for Check { check, state, found, fix } in checks {
+    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    for Check { name: check, state, found, fix } in checks {
         let (style, word) = match state {
             State::Fine => (GOOD, "fine   "),
             State::Lesser => (UNSURE, "lesser "),

@@ -27,6 +27,7 @@ use crate::signals::cancel_on_stop;
 
 /// Rebuilds one package on this machine.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Rebuild {
     /// A purl, a short form (`deb:NAME[@VERSION]`, `pypi:NAME[@VERSION]`), or a recipe file
     /// (`recipe.toml`, with its lock beside it).
@@ -37,6 +38,9 @@ pub(super) struct Rebuild {
     /// Writes why it differs: FILE.html, FILE.json or FILE.txt; of several artifacts, the first.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Shows what diffoscope says, too, where it is installed; it runs in the sandbox.
+    #[arg(long)]
+    diffoscope: bool,
     /// Builds a second time also where the first run made what was published.
     #[arg(long)]
     twice: bool,
@@ -88,6 +92,7 @@ impl Rebuild {
         let (mut workshop, archive) = workshop(config)?;
         workshop.twice = self.twice;
         workshop.live = self.verbose;
+        workshop.deepen = self.diffoscope;
         workshop.program = std::env::current_exe().ok();
         let rendering = self.report.as_deref().map(rendering).transpose()?;
         let read = |path: &PathBuf| {
@@ -169,6 +174,10 @@ impl Rebuild {
         rebuilt.unpublished().iter().for_each(show_unpublished);
         for report in rebuilt.reports() {
             output::line(&format!("\n{}", report::text::render(report)));
+        }
+        if self.diffoscope {
+            let none = "diffoscope is not installed, or had nothing to compare";
+            output::line(rebuilt.deeper().map_or(none, |deeper| deeper.text.as_str()));
         }
         Ok(())
     }

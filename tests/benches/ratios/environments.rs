@@ -60,7 +60,7 @@ fn first(table: &mut Table, scene: &Scene) {
         return;
     }
     let repository = scene.repository();
-    let ours = || drop(scene.make(&scene.locks[0], fresh(&scene.store).path()));
+    let ours = || drop(Scene::make(&scene.locks[0], fresh(&scene.store).path()));
     let theirs = || run(&mut scene.mmdebstrap(&mmdebstrap, repository.path()), 0);
     let pair = side_by_side(ROUNDS, ours, theirs);
     table.times(FIRST, "mmdebstrap --variant=buildd, the same packages", pair, Some(0.35));
@@ -69,9 +69,9 @@ fn first(table: &mut Table, scene: &Scene) {
 #[allow(clippy::cast_precision_loss, reason = "a table shows three digits")]
 fn again(table: &mut Table, scene: &Scene) {
     let cache = fresh(&scene.store);
-    drop(scene.make(&scene.locks[1], cache.path()));
+    drop(Scene::make(&scene.locks[1], cache.path()));
     let begun = Instant::now();
-    drop(scene.make(&scene.locks[1], cache.path()));
+    drop(Scene::make(&scene.locks[1], cache.path()));
     let seconds = begun.elapsed().as_secs_f64();
     let bound = (seconds, REPEATED_SECONDS);
     table.row(AGAIN, "0.3 s", bound, Unit::Seconds, Some(1.0));
@@ -81,7 +81,7 @@ fn again(table: &mut Table, scene: &Scene) {
 #[allow(clippy::cast_precision_loss, reason = "a table shows three digits")]
 fn disk(table: &mut Table, scene: &Scene) {
     let cache = fresh(&scene.store);
-    let environments = scene.locks.each_ref().map(|lock| scene.make(lock, cache.path()));
+    let environments = scene.locks.each_ref().map(|lock| Scene::make(lock, cache.path()));
     let topmost = environments[1].layers()[0].path();
     let status = fs::read_to_string(topmost.join("var/lib/dpkg/status")).unwrap();
     let sizes = status.lines().filter_map(|line| line.strip_prefix("Installed-Size: "));
@@ -130,7 +130,7 @@ impl Scene {
         Some(Self { store: cache.join("blobs"), locks })
     }
 
-    fn make(&self, lock: &Lock, cache: &Path) -> Environment {
+    fn make(lock: &Lock, cache: &Path) -> Environment {
         environment::of_lock(lock, &Workshop::new(cache), &mut NoNetwork).unwrap()
     }
 
@@ -142,8 +142,9 @@ impl Scene {
         for input in &self.locks[0].packages {
             let file = format!("{}_{}.deb", input.name, input.architecture);
             cas.copy_to(&input.sha256, &repository.path().join(&file)).unwrap();
-            let control = Command::new("dpkg-deb").arg("-f").arg(repository.path().join(&file));
-            let control = { control }.output().unwrap().stdout;
+            let mut control = Command::new("dpkg-deb");
+            control.arg("-f").arg(repository.path().join(&file));
+            let control = control.output().unwrap().stdout;
             index.push_str(String::from_utf8(control).unwrap().trim_end());
             index += &format!(
                 "\nFilename: ./{file}\nSize: {}\nSHA256: {}\n\n",

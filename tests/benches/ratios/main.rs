@@ -9,6 +9,8 @@
 //! names another program than the release build; what is not installed is left out, and said.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::print_stderr,

@@ -25,7 +25,7 @@ pub use reports::report;
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every target by its name, which is also its directory in the corpus.
-pub const TARGETS: [(&str, Property); 10] = [
+pub const TARGETS: [(&str, Property); 11] = [
     ("statement", statement),
     ("envelope", envelope),
     ("checkpoint", checkpoint),

@@ -33,8 +33,8 @@ pub(super) fn all(directories: &Directories, config: Option<&Config>, online: bo
     checks
 }
 
-fn check(check: &'static str, state: State, found: impl Into<String>, fix: Option<&str>) -> Check {
-    Check { check, state, found: found.into(), fix: fix.map(str::to_owned) }
+fn check(name: &'static str, state: State, found: impl Into<String>, fix: Option<&str>) -> Check {
+    Check { name, state, found: found.into(), fix: fix.map(str::to_owned) }
 }
 
 fn read(path: &str) -> Option<String> {
