@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reattest_attestation::statement::Normalizer;
 use reattest_attestation::{ArtifactOutcome, Outcome};
 use reattest_rebuilder::fetch::Transferred;
-use reattest_rebuilder::report::{self, Rendering, Report};
+use reattest_rebuilder::report::{Rendering, Report};
 use reattest_rebuilder::{
     Cancel, Progress, Rebuilt, Reference, ReferenceError, Unpublished, Workshop, Written, rebuild,
     rebuild_as, rebuild_recipe,
@@ -84,6 +85,8 @@ struct Document<'a> {
     artifacts: &'a [ArtifactOutcome],
     unpublished: &'a [Unpublished],
     reports: &'a [Report],
+    normalizers: &'a [Normalizer],
+    confinement: Option<&'a str>,
     seconds: i64,
 }
 
@@ -149,6 +152,8 @@ impl Rebuild {
                 artifacts: rebuilt.outcomes(),
                 unpublished: rebuilt.unpublished(),
                 reports: rebuilt.reports(),
+                normalizers: &rebuilt.facts.normalizers,
+                confinement: rebuilt.facts.confinement.as_deref(),
                 seconds: run.finished.as_unix().saturating_sub(run.started.as_unix()),
             });
         }
@@ -172,9 +177,13 @@ impl Rebuild {
             }
         }
         rebuilt.unpublished().iter().for_each(show_unpublished);
-        for report in rebuilt.reports() {
-            output::line(&format!("\n{}", report::text::render(report)));
+        let normalizers = &rebuilt.facts.normalizers;
+        if !normalizers.is_empty() {
+            let names: Vec<_> =
+                normalizers.iter().map(|n| format!("{}@{}", n.name, n.version)).collect();
+            output::line(&format!("  normalized by  {}", names.join(" ")));
         }
+        rebuilt.reports().iter().for_each(|report| show_why(report, self.report.is_some()));
         if self.diffoscope {
             let none = "diffoscope is not installed, or had nothing to compare";
             output::line(rebuilt.deeper().map_or(none, |deeper| deeper.text.as_str()));
@@ -219,6 +228,20 @@ fn write_report(rebuilt: &Rebuilt, path: &Path, rendering: Rendering) -> Result<
         |error: &dyn std::fmt::Display| Fault::new(path.display().to_string(), error.to_string());
     let text = report.render(rendering).map_err(|error| fail(&error))?;
     std::fs::write(path, text).map_err(|error| fail(&error))
+}
+
+/// The report in a few lines; all of it has hundreds.
+fn show_why(report: &Report, is_written: bool) {
+    output::line(&format!("\nwhy: {}", report.summary));
+    for finding in &report.causes {
+        output::line(&format!("  {:<11}  {}", finding.cause.name(), finding.words));
+    }
+    if let Some(variation) = &report.variation {
+        output::line(&format!("  varied run   {}", variation.words));
+    }
+    if !is_written {
+        output::note("  --report FILE.html shows every difference, down to the bytes");
+    }
 }
 
 /// Nothing was published to compare with, so the digest itself is the result.
