@@ -131,6 +131,9 @@ pub const FILE_COST_BYTES: u64 = 4 << 10;
 pub const DISK_RESERVE_BYTES: u64 = 256 << 20;
 /// Directories that are looked through for cgroups which a killed builder left.
 pub const CGROUPS_SWEPT: usize = 1024;
+/// What a disk must lose beyond twice a build's bound before an unseen file of the build is the only
+/// likely cause: other builds on the same disk write some gigabytes at a time.
+pub const UNSEEN_BYTES: u64 = 16 << 30;
 
 // Reports (rebuilder/src/report.rs): memory is what they cost, and a reader's patience.
 

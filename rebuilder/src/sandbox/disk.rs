@@ -106,8 +106,8 @@ impl Meter {
             lost = bytes.saturating_sub(free.bytes).saturating_add(files).max(lost);
         }
         // A file that is open and has no name any more is on the disk and in no directory. Others
-        // write to the disk as well, so only twice the bound can be nothing else.
-        if lost / 2 > self.limit {
+        // write to the disk as well, so only a great loss is taken for that.
+        if lost > self.limit.saturating_mul(2).saturating_add(limits::UNSEEN_BYTES) {
             return Err(self.passed());
         }
         Ok(lost)

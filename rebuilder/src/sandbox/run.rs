@@ -32,8 +32,9 @@ const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 const END_WAIT: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 /// Less free space than this after a failure, and the disk was full for the command.
 const FULL_BELOW: u64 = 16 << 20;
-/// How a first line begins that no command of the sandbox said.
-const BY_THE_SANDBOX: &[&str] = &["bwrap: ", "unshare: ", "mount: "];
+/// How a first line begins that no command of the sandbox said; the last two before it began only.
+const BY_BUBBLEWRAP: &str = "bwrap: ";
+const BEFORE_THE_COMMAND: &[&str] = &["unshare: ", "mount: "];
 /// The exit code after the signal for a file that grew too large.
 const FILE_TOO_LARGE: i32 = 128 + 25;
 
@@ -54,7 +55,7 @@ impl Sandbox {
             return Ok(Ended::Success);
         }
         watch.full_temporary(&running)?;
-        own_fault(spec, log, start, status)?;
+        own_fault(spec, (log, start), status, running.begun)?;
         if killed_for_memory() > killed_before {
             return Err(SandboxError::Broken("the kernel ran out of memory".to_owned()));
         }
@@ -117,19 +118,27 @@ fn wait(process: Option<&impl AsFd>, most: &Timespec) {
 }
 
 /// A failure that this machine caused must not pass for one of the command.
-fn own_fault(spec: &Spec, log: &Path, start: u64, status: ExitStatus) -> Result<(), SandboxError> {
+fn own_fault(
+    spec: &Spec,
+    log: (&Path, u64),
+    status: ExitStatus,
+    begun: bool,
+) -> Result<(), SandboxError> {
     for place in spec.writable() {
         if free(&place).is_some_and(|free| free < FULL_BELOW) {
             return Err(SandboxError::NoSpace(place));
         }
     }
-    let (head, tail) = said::ends(log, start);
+    let (head, tail) = said::ends(log.0, log.1);
     if tail.contains("No space left on device") {
         return Err(SandboxError::NoSpace(spec.root.written()));
     }
     resource_limit(&spec.limits, &tail, status)?;
     match head.lines().next() {
-        Some(line) if BY_THE_SANDBOX.iter().any(|name| line.starts_with(name)) => {
+        Some(line)
+            if line.starts_with(BY_BUBBLEWRAP)
+                || (!begun && BEFORE_THE_COMMAND.iter().any(|name| line.starts_with(name))) =>
+        {
             Err(SandboxError::Broken(line.to_owned()))
         }
         _ => Ok(()),

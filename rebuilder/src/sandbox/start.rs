@@ -52,6 +52,8 @@ pub(super) struct Running {
     /// Its temporary file systems, in the order of the spec; held, so that they can be asked later.
     pub(super) temporary: Vec<OwnedFd>,
     pub(super) group: Option<Group>,
+    /// Whether the second gate was opened: from then on the command itself speaks.
+    pub(super) begun: bool,
     pub(super) overflow: Arc<AtomicBool>,
     pub(super) reader: Option<JoinHandle<()>>,
     status: File,
@@ -116,9 +118,10 @@ impl Sandbox {
         let (limit, live) = (spec.limits.log_bytes, self.is_live());
         let copy = move || said::copy_bounded(output, &mut log, limit, &flag, live);
         let reader = thread::spawn(copy);
-        let (init, temporary) = (None, Vec::new());
+        let (init, temporary, begun) = (None, Vec::new(), false);
         let (group, reader) = (Some(group), Some(reader));
-        let mut running = Running { child, init, temporary, group, overflow, reader, status };
+        let mut running =
+            Running { child, init, temporary, group, begun, overflow, reader, status };
         running.confine(&spec.limits)?;
         running.open(Gates { first: first_in, second: second_in })?;
         Ok(running)
@@ -173,6 +176,7 @@ impl Running {
         pass(&mut gates.first)?;
         if self.is_bound()? {
             self.hold_temporary();
+            self.begun = true;
             pass(&mut gates.second)?;
         }
         Ok(())
