@@ -80,7 +80,9 @@ fn a_list_of_another_kind_in_the_place_of_the_asked_one_is_not_kept() {
     let home = directory();
     let output = rebuild_from(&Mirror::start(Wrong::SwappedLists), home.path());
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("nothing was kept"), "{}", said(&output));
+    // A shorter list ends too early, a longer one has another digest.
+    let refused = ["nothing was kept", "the connection ended after"];
+    assert!(refused.iter().any(|why| said(&output).contains(why)), "{}", said(&output));
 }
 
 #[test]
@@ -100,11 +102,18 @@ fn a_lock_that_someone_put_into_the_cache_is_resolved_anew() {
     fs::write(blob(&cache(), &name), forged).unwrap();
     let memories = files_below(&cache().join("locks"));
     let is_its = |memory: &&PathBuf| fs::read_to_string(memory).unwrap().trim() == digest;
-    let memory = memories.iter().find(is_its).unwrap();
-    fs::write(memory, format!("{name}\n")).unwrap();
+    // Other packages may have the same lock, and a memory of their own.
+    let its: Vec<&PathBuf> = memories.iter().filter(is_its).collect();
+    for memory in &its {
+        fs::write(memory, format!("{name}\n")).unwrap();
+    }
     let output = run(&["rebuild", "deb:netbase", "--json"]);
+    let mended = its.iter().any(is_its);
+    for memory in &its {
+        fs::write(memory, format!("{digest}\n")).unwrap();
+    }
     assert_eq!(document(&output)["lock"], honest, "{}", said(&output));
-    assert_eq!(fs::read_to_string(memory).unwrap().trim(), digest);
+    assert!(mended, "the memory names the honest lock again");
 }
 
 #[test]

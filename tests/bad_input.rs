@@ -72,7 +72,7 @@ fn a_source_that_the_mirror_lacks_is_told_from_every_other_failure() {
     }
     let cache = directory();
     let output = rebuild_from(&Mirror::start(Wrong::NoSources).base, cache.path());
-    fails_with(&output, &["the mirror does not have", "404", "needed"]);
+    fails_with(&output, &["found no debian:pool/", "on the mirror", "needed"]);
 }
 
 #[test]
@@ -135,10 +135,10 @@ fn a_full_disk_is_named_as_such_and_leaves_nothing_half_written() {
     }
     let cache = directory();
     let script = "mount -t tmpfs -o size=2m tmpfs $CACHE && export XDG_CACHE_HOME=$CACHE; \
-                  $REATTEST rebuild deb:netbase; code=$?; find $CACHE -type f -size +1000k; exit $code";
+                  $REATTEST rebuild deb:netbase; code=$?; find $CACHE -type f -size +1000k -not -path '*/partial/*'; exit $code";
     let Some(output) = in_namespace(script, cache.path()) else { return };
     fails_with(&output, &["no space left", "free some"]);
-    assert_eq!(printed(&output), "", "no half-written file stays");
+    assert_eq!(printed(&output), "", "no half-written file stands under a digest");
 }
 
 #[test]

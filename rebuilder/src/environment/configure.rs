@@ -36,7 +36,7 @@ if [ $# -gt 0 ]; then
 fi
 grep -q ^builder: /etc/passwd || echo "builder:x:$BUILDER:$BUILDER::/nonexistent:/bin/sh" >>/etc/passwd
 grep -q ^builder: /etc/group || echo "builder:x:$BUILDER:" >>/etc/group
-[ -e /etc/hosts ] || echo "127.0.0.1 localhost $HOST" >/etc/hosts
+echo "127.0.0.1 localhost $HOST" | cmp -s - /etc/hosts || echo "127.0.0.1 localhost $HOST" >/etc/hosts
 find /var/log /var/cache/man /var/cache/ldconfig /var/cache/fontconfig ! -type d -delete 2>/dev/null || :
 find /var/cache/debconf -name '*-old' -delete 2>/dev/null || :
 cd /var/lib/dpkg

@@ -120,7 +120,12 @@ fn a_layer_goes_with_its_lock_free_and_memories_are_units_of_their_own() {
     assert_eq!((first.removed.len(), first.in_use), (2, 1));
     assert!(path(&layer).exists() && path("pins").exists() && !path("pins/one").exists());
     drop(user);
-    assert_eq!(collect(cache.path(), &NOTHING).unwrap().removed.len(), 1);
+    // A child that another test is just starting holds a copy of the lock until it runs its program.
+    let removed = (0..200).any(|_| {
+        thread::sleep(Duration::from_millis(10));
+        collect(cache.path(), &NOTHING).unwrap().removed.len() == 1
+    });
+    assert!(removed && !path(&layer).exists());
 }
 
 #[test]
