@@ -29,7 +29,7 @@ use crate::retention;
 use crate::scratch;
 
 /// Raised when layers are made in another way, so that those of an older version are not taken for them.
-const MAKING: u32 = 1;
+const MAKING: u32 = 2;
 
 /// Every layer below one cache directory.
 #[derive(Debug, Clone)]
