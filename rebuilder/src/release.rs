@@ -30,6 +30,7 @@ use crate::reference::Reference;
 pub(crate) use debian::DebianRelease;
 pub use debian::architecture;
 pub(crate) use debian::safe_location;
+pub use index::Kept;
 use index::Key;
 pub(crate) use index::{Index, input};
 pub use inrelease::{IndexEntry, IndexError, SignedIndex};

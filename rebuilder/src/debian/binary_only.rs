@@ -37,48 +37,76 @@ pub(crate) fn learn(
         return Ok(None);
     };
     let version = format!("{}+b{number}", found.version);
+    let mut left: Vec<&Published> = found.release.published().iter().rev().collect();
     let mut looked = Vec::new();
-    // A package may link its documents to another of the same source.
-    for published in found.release.published().iter().take(limits::ENTRY_PACKAGES) {
-        let Published { location, sha256, size, file_name, .. } = published;
-        means.bring(&[Want::pinned(location, *sha256, *size)])?;
-        let package = means.cas.open(sha256)?;
-        let wanted = format!(
-            "usr/share/doc/{}/changelog.Debian.{}.gz",
-            published.purl.name(),
-            architecture()
-        );
-        let read = read_deb(package, |_, data| member(data, &wanted)).map_err(|error| {
-            LearnedError::Package { file: file_name.clone(), why: error.to_string() }
-        })?;
-        if let Some(text) = read.data {
-            let entry = parse(&text, &found.source_name, &version, architecture())
-                .map_err(|why| LearnedError::Entry { file: file_name.clone(), why })?;
-            return Ok(Some(entry));
+    while let Some(published) = left.pop().filter(|_| looked.len() < limits::ENTRY_PACKAGES) {
+        looked.push(published.file_name.as_str());
+        match documents(published, means)? {
+            Documents::Entry(text) => {
+                let file = || published.file_name.clone();
+                let entry = parse(&text, &found.source_name, &version, architecture())
+                    .map_err(|why| LearnedError::Entry { file: file(), why })?;
+                return Ok(Some(entry));
+            }
+            // Packages of one source may link their documents to one of them: that one is next.
+            Documents::Of(name) => left.sort_by_key(|other| other.purl.name() == name),
+            Documents::Nothing => {}
         }
-        looked.push(file_name.as_str());
     }
     Err(LearnedError::NoEntry { version, looked: looked.join(", ") }.into())
 }
 
-/// The unpacked text of one plain file of a package.
-fn member(data: &mut dyn Read, wanted: &str) -> Result<Option<Vec<u8>>, DebError> {
+/// What a package has of its documents.
+#[derive(Debug, PartialEq, Eq)]
+enum Documents {
+    /// The entry.
+    Entry(Vec<u8>),
+    /// A link to another package's.
+    Of(String),
+    /// Neither.
+    Nothing,
+}
+
+fn documents(published: &Published, means: &mut Means<'_>) -> Result<Documents, RebuildError> {
+    let Published { location, sha256, size, file_name, .. } = published;
+    means.bring(&[Want::pinned(location, *sha256, *size)])?;
+    let package = means.cas.open(sha256)?;
+    let name = published.purl.name();
+    let read = read_deb(package, |_, data| entry_of(data, &name)).map_err(|error| {
+        LearnedError::Package { file: file_name.clone(), why: error.to_string() }
+    })?;
+    Ok(read.data)
+}
+
+/// The first of a package's data that tells; a package of Debian alone has no `Debian` in the name.
+fn entry_of(data: &mut dyn Read, package: &str) -> Result<Documents, DebError> {
+    let place = format!("usr/share/doc/{package}");
+    let architecture = architecture();
+    let wanted = [
+        format!("{place}/changelog.Debian.{architecture}.gz"),
+        format!("{place}/changelog.{architecture}.gz"),
+    ];
     for (count, entry) in tar::Archive::new(data).entries()?.enumerate() {
         let entry = entry?;
         if count as u64 > limits::PACKAGE_ENTRIES {
             return Err(DebError::Form("too many entries".to_owned()));
         }
-        let is_it = {
-            let path = entry.path_bytes();
-            path.strip_prefix(b"./").unwrap_or(&*path) == wanted.as_bytes()
+        let path = {
+            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            path.strip_prefix("./").map_or(path.clone(), str::to_owned)
         };
-        if is_it && entry.header().entry_type().is_file() {
+        let kind = entry.header().entry_type();
+        if kind.is_symlink() && path == place {
+            let target = entry.link_name_bytes().unwrap_or_default();
+            return Ok(Documents::Of(String::from_utf8_lossy(&target).into_owned()));
+        }
+        if kind.is_file() && wanted.contains(&path) {
             let mut text = Vec::new();
             GzDecoder::new(entry).take(limits::ENTRY_BYTES + 1).read_to_end(&mut text)?;
-            return Ok(Some(text));
+            return Ok(Documents::Entry(text));
         }
     }
-    Ok(None)
+    Ok(Documents::Nothing)
 }
 
 /// Exactly what sbuild writes: header, statement, reasons, name and date.
@@ -182,6 +210,56 @@ mod tests {
         }
         assert!(parsed("").is_err());
         assert!(parsed(&format!("{GOOD}\n{GOOD}")).is_err());
+    }
+
+    /// A tar of plain files and links.
+    fn tar_of(entries: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, kind, content) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(*kind);
+            if *kind == tar::EntryType::Symlink {
+                let target = std::str::from_utf8(content).unwrap();
+                header.set_size(0);
+                builder.append_link(&mut header, path, target).unwrap();
+            } else {
+                header.set_size(content.len() as u64);
+                builder.append_data(&mut header, path, *content).unwrap();
+            }
+        }
+        builder.into_inner().unwrap()
+    }
+
+    fn gz(text: &[u8]) -> Vec<u8> {
+        use std::io::Write;
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(text).unwrap();
+        packer.finish().unwrap()
+    }
+
+    #[test]
+    fn the_entry_is_read_where_debhelper_leaves_it_and_nowhere_else() {
+        fn read(entries: &[(&str, tar::EntryType, &[u8])]) -> Documents {
+            entry_of(&mut &*tar_of(entries), "acl").unwrap()
+        }
+        let (file, link) = (tar::EntryType::Regular, tar::EntryType::Symlink);
+        let arch = architecture();
+        let name = |kind: &str| format!("./usr/share/doc/acl/changelog.{kind}{arch}.gz");
+        let packed = gz(b"entry");
+        let entry = Documents::Entry(b"entry".to_vec());
+        assert_eq!(read(&[(&name("Debian."), file, &packed)]), entry);
+        assert_eq!(read(&[(&name(""), file, &packed)]), entry);
+        let other = "./usr/share/doc/acl".to_owned();
+        assert_eq!(read(&[(&other, link, b"libacl1")]), Documents::Of("libacl1".to_owned()));
+        let elsewhere = name("Debian.").replace("/acl/", "/libacl1/");
+        assert_eq!(read(&[(&elsewhere, file, &packed)]), Documents::Nothing);
+        assert_eq!(read(&[(&name("Debian."), link, b"/etc/shadow")]), Documents::Nothing);
+        let bomb = gz(&vec![0; 1 << 20]);
+        let Documents::Entry(text) = read(&[(&name(""), file, &bomb)]) else { unreachable!() };
+        assert_eq!(text.len() as u64, limits::ENTRY_BYTES + 1, "no more is unpacked");
+        assert!(parse(&text, "acl", "1", "amd64").is_err());
+        assert!(entry_of(&mut &b"no tar at all"[..], "acl").is_err());
+        assert!(entry_of(&mut &[0xff; 600][..], "acl").is_err());
     }
 
     #[test]

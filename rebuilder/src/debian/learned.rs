@@ -20,7 +20,7 @@ pub(crate) struct Told {
 pub enum LearnedError {
     /// No package of the build has the changelog entry of its version.
     #[error(
-        "found no changelog entry of {version} in {looked}; needed usr/share/doc/PACKAGE/changelog.Debian.ARCHITECTURE.gz: without it nobody knows what this version was built from"
+        "found no changelog entry of {version} in {looked}; needed changelog.Debian.ARCHITECTURE.gz among the documents of one: without it nobody knows what this version was built from"
     )]
     NoEntry {
         /// The version of the build.

@@ -171,6 +171,7 @@ mod tests {
             sha256: Digest::of(b"index"),
             size: 1,
             unpacked: None,
+            kept: crate::release::Kept::default(),
         };
         Archive { suite: "trixie".to_owned(), packages, architecture: "amd64".to_owned() }
     }

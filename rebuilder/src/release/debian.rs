@@ -1,9 +1,12 @@
 //! The Debian feed (step 1): from a reference to a release, through signature, digests and stanzas.
 
+use std::thread;
+
 use super::binaries::Binaries;
 use super::index::{Index, check_file_name, deb_name, malformed};
 use super::stanza::{Stanza, relations};
-use super::{Published, Release, Suite, sources};
+use super::{IndexEntry, Kept, Published, Release, Suite, sources};
+use crate::cas::Cas;
 use crate::error::RebuildError;
 use crate::fetch::Location;
 use crate::means::Means;
@@ -47,12 +50,28 @@ impl DebianRelease {
         means: &mut Means<'_>,
     ) -> Result<Self, RebuildError> {
         let own = Suite::find(&reference.suite, means)?;
-        let binaries = Binaries::find(&Index::open(means.cas, own.packages())?, reference)?;
-        let index = Index::open(means.cas, own.sources())?;
+        // One stanza is wanted of it, so it is not kept as long as the suite is.
+        let entry = IndexEntry { kept: Kept::default(), ..own.sources().clone() };
+        let (packages, index) = both(means.cas, own.packages(), &entry)?;
+        let binaries = Binaries::find(&packages, reference)?;
         let stanza = sources::stanza(&index, &binaries.source, &binaries.version)?;
         let base = own.base().map(|base| Suite::find(base, means)).transpose()?;
         release(&own, base, binaries, &stanza)
     }
+}
+
+/// Two indexes at once: each is 57 MB to be hashed.
+fn both<'a>(
+    cas: &Cas,
+    one: &'a IndexEntry,
+    other: &'a IndexEntry,
+) -> Result<(Index<'a>, Index<'a>), RebuildError> {
+    let (one, other) = thread::scope(|scope| {
+        let other = scope.spawn(|| Index::open(cas, other));
+        (Index::open(cas, one), other.join())
+    });
+    let gone = |_| RebuildError::Index(malformed("an index", "its reader failed"));
+    Ok((one?, other.map_err(gone)??))
 }
 
 fn release(

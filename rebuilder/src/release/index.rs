@@ -5,7 +5,9 @@
 //! read. A table beside it would be faster still, and only as good as whoever wrote the cache.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{Read, Write};
+use std::sync::{Arc, OnceLock};
 
 use liblzma::read::XzDecoder;
 use memchr::memmem::{self, Finder};
@@ -24,32 +26,40 @@ pub(crate) type Key = (String, String, String);
 /// The unpacked text of an index, authentic to the last byte.
 pub(crate) struct Index<'a> {
     entry: &'a IndexEntry,
-    text: Vec<u8>,
+    text: &'a [u8],
+}
+
+/// Unpacked bytes that this process has hashed, for as long as anyone has their entry.
+///
+/// A rebuild asks the same index for the package, for its source's others and for its lock; reading
+/// and hashing 57 MB takes longer than all these answers.
+#[derive(Clone, Default)]
+pub struct Kept(Arc<OnceLock<Vec<u8>>>);
+
+/// It follows from the entry's digests.
+impl PartialEq for Kept {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Kept {}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({})", self.0.get().is_some())
+    }
 }
 
 impl<'a> Index<'a> {
     /// Reads an index whose digest is checked once more.
     pub(crate) fn open(cas: &Cas, entry: &'a IndexEntry) -> Result<Self, RebuildError> {
-        let text = match entry.unpacked {
-            Some((digest, size)) if size <= limits::INDEX_UNPACKED_BYTES => {
-                match cas.read(&digest, size) {
-                    Ok(text) => text,
-                    // Not there, or not what it should be: the packed file has it.
-                    Err(
-                        CasError::Missing(_) | CasError::Damaged { .. } | CasError::TooLarge { .. },
-                    ) => {
-                        let text = unpacked(cas, entry)?;
-                        remember(cas, &text, digest, entry)?;
-                        text
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            // Archives need not sign unpacked indexes; then each run unpacks again.
-            None => unpacked(cas, entry)?,
-            Some((_, size)) => return Err(malformed(&entry.location, too_large(size)).into()),
-        };
-        Ok(Self { entry, text })
+        let kept = &entry.kept.0;
+        if kept.get().is_none() {
+            // Another thread may have been faster, with the same bytes.
+            let _ = kept.set(read(cas, entry)?);
+        }
+        Ok(Self { entry, text: kept.get().map(Vec::as_slice).unwrap_or_default() })
     }
 
     /// Calls back with every raw stanza.
@@ -58,7 +68,7 @@ impl<'a> Index<'a> {
         mut call: impl FnMut(&str) -> Result<(), String>,
     ) -> Result<(), IndexError> {
         let blank = Finder::new(b"\n\n");
-        let mut left = self.text.as_slice();
+        let mut left = self.text;
         while !left.is_empty() {
             let end = blank.find(left).unwrap_or(left.len());
             let (raw, rest) = left.split_at_checked(end).unwrap_or((left, &[]));
@@ -74,7 +84,7 @@ impl<'a> Index<'a> {
     pub(crate) fn with_line(&self, start: &str) -> Result<Vec<&str>, IndexError> {
         let mut found: Vec<&str> = Vec::new();
         let mut after = 0;
-        for at in memmem::find_iter(&self.text, start) {
+        for at in memmem::find_iter(self.text, start) {
             let (before, rest) = self.text.split_at_checked(at).unwrap_or_default();
             if at < after || before.last().is_some_and(|byte| *byte != b'\n') {
                 continue;
@@ -189,6 +199,27 @@ fn checked(raw: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(raw).map_err(|_| "a stanza that is not UTF-8".to_owned())
 }
 
+/// The unpacked text, checked against the digest that the archive signed.
+fn read(cas: &Cas, entry: &IndexEntry) -> Result<Vec<u8>, RebuildError> {
+    let (digest, size) = match entry.unpacked {
+        // Archives need not sign unpacked indexes; then each run unpacks again.
+        None => return unpacked(cas, entry),
+        Some((_, size)) if size > limits::INDEX_UNPACKED_BYTES => {
+            return Err(malformed(&entry.location, too_large(size)).into());
+        }
+        Some(signed) => signed,
+    };
+    match cas.read(&digest, size) {
+        // Not there, or not what it should be: the packed file has it.
+        Err(CasError::Missing(_) | CasError::Damaged { .. } | CasError::TooLarge { .. }) => {
+            let text = unpacked(cas, entry)?;
+            remember(cas, &text, digest, entry)?;
+            Ok(text)
+        }
+        read => Ok(read?),
+    }
+}
+
 fn unpacked(cas: &Cas, entry: &IndexEntry) -> Result<Vec<u8>, RebuildError> {
     let packed = cas.open(&entry.sha256)?;
     let mut text = Vec::new();
@@ -226,11 +257,17 @@ mod tests {
 
     fn entry() -> IndexEntry {
         let location = "debian:dists/trixie/x".to_owned();
-        IndexEntry { location, sha256: Digest::of(b""), size: 0, unpacked: None }
+        IndexEntry {
+            location,
+            sha256: Digest::of(b""),
+            size: 0,
+            unpacked: None,
+            kept: Kept::default(),
+        }
     }
 
-    fn of<'a>(entry: &'a IndexEntry, text: &str) -> Index<'a> {
-        Index { entry, text: text.as_bytes().to_vec() }
+    fn of<'a>(entry: &'a IndexEntry, text: &'a str) -> Index<'a> {
+        Index { entry, text: text.as_bytes() }
     }
 
     #[test]

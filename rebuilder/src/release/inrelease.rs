@@ -7,6 +7,7 @@ use std::path::Path;
 
 use reattest_attestation::Digest;
 
+use super::index::Kept;
 use super::signature;
 use super::stanza::Stanza;
 use crate::limits;
@@ -23,6 +24,8 @@ pub struct IndexEntry {
     pub size: u64,
     /// Digest and size of the same index without compression, where the archive signed them too.
     pub unpacked: Option<(Digest, u64)>,
+    /// What was read of it.
+    pub kept: Kept,
 }
 
 /// A signed index whose signature held; only `SignedIndex::verify` makes one.
@@ -166,7 +169,8 @@ impl SignedIndex {
             name.to_owned()
         };
         let unpacked = name.strip_suffix(".xz").and_then(|name| self.entries.get(name)).copied();
-        Some(IndexEntry { location: format!("{suite_location}/{path}"), sha256, size, unpacked })
+        let location = format!("{suite_location}/{path}");
+        Some(IndexEntry { location, sha256, size, unpacked, kept: Kept::default() })
     }
 
     /// The digest of the signed file.

@@ -112,6 +112,7 @@ fn a_layer_goes_with_its_lock_free_and_memories_are_units_of_their_own() {
     for directory in [layer.as_str(), "pins", "making/left.tmp"] {
         fs::create_dir_all(path(directory)).unwrap();
     }
+    fs::write(path(&layer).join("file"), vec![1; 9_000]).unwrap();
     fs::write(path("pins/one"), "memory").unwrap();
     fs::write(path(&format!("{layer}.lock")), "").unwrap();
     let user = File::open(path(&format!("{layer}.lock"))).unwrap();

@@ -12,6 +12,7 @@ use std::process::ExitStatus;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::cgroup::Group;
 use super::start::{Running, io_error};
 use super::watch::{Watch, passed};
 use super::{Limits, Sandbox, SandboxError, Spec, said};
@@ -56,7 +57,9 @@ impl Sandbox {
         }
         watch.full_temporary(&running)?;
         own_fault(spec, (log, start), status, running.begun)?;
-        if killed_for_memory() > killed_before {
+        // A control group tells of its own processes alone, and was asked above.
+        let counted = running.group.as_ref().is_some_and(Group::counts_memory);
+        if !counted && killed_for_memory() > killed_before {
             return Err(SandboxError::Broken("the kernel ran out of memory".to_owned()));
         }
         match (status.code(), status.signal()) {
