@@ -1,7 +1,7 @@
 //! Builds in fresh scratch directories until the outcome is certain (step 3): once, or twice.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::Purl;
@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use crate::cas::{Cas, digest_of};
 use crate::clock::{self, Stopwatch};
 use crate::compare::{self, Digests};
+use crate::debian;
 use crate::environment::Environment;
 use crate::error::RebuildError;
 use crate::limits;
@@ -87,7 +88,7 @@ impl Build<'_> {
         let (limits, cancel) = (means.workshop.limits, means.cancel);
         let bench = Bench { build: self, place, inputs, root, log, limits, varying, cancel };
         let (watch, started) = (Stopwatch::start(), clock::now());
-        let ended = bench.steps(scratch.path())?;
+        let ended = bench.steps()?;
         let finished = clock::now();
         let mut outputs = Vec::new();
         if ended.succeeded {
@@ -126,24 +127,22 @@ struct Steps {
 }
 
 impl Bench<'_> {
-    fn steps(&self, scratch: &Path) -> Result<Steps, RebuildError> {
+    fn steps(&self) -> Result<Steps, RebuildError> {
         let recipe = &self.build.pinned.recipe;
         let mut source_time =
             recipe.environment.get("SOURCE_DATE_EPOCH").and_then(|time| time.parse().ok());
-        for (index, step) in recipe.steps.iter().enumerate() {
-            if self.run(step, &self.log)? != Ended::Success {
+        for step in &recipe.steps {
+            if self.run(step)? != Ended::Success {
                 return Ok(Steps { succeeded: false, source_time });
             }
-            // The changelog is complete when only the build itself is left.
-            let is_ready = index + 2 == recipe.steps.len() && source_time.is_none();
-            if is_ready && recipe.source.kind() == "deb" {
-                source_time = self.source_time(&scratch.join("time.log"))?;
-            }
+        }
+        if source_time.is_none() && recipe.source.kind() == "deb" {
+            source_time = self.recorded_time();
         }
         Ok(Steps { succeeded: true, source_time })
     }
 
-    fn run(&self, step: &Step, log: &Path) -> Result<Ended, RebuildError> {
+    fn run(&self, step: &Step) -> Result<Ended, RebuildError> {
         let Build { pinned, environment, sandbox } = self.build;
         let root = environment.root(self.root.clone());
         let spec = plan::spec(&pinned.recipe, step, root, &self.place, &self.inputs, self.limits);
@@ -151,14 +150,18 @@ impl Bench<'_> {
             Some(varying) => varying.vary(spec),
             None => spec,
         };
-        Ok(sandbox.run(&spec, log, self.cancel)?)
+        Ok(sandbox.run(&spec, &self.log, self.cancel)?)
     }
 
-    /// A fact for the record; the build takes it from the changelog by itself.
-    fn source_time(&self, log: &Path) -> Result<Option<u64>, RebuildError> {
-        let ended = self.run(&plan::source_time_step(&self.build.pinned.recipe), log)?;
-        let said = fs::read_to_string(log).unwrap_or_default();
-        Ok(said.trim().parse().ok().filter(|_| ended == Ended::Success))
+    /// A fact for the record: a Debian build takes it from its changelog, and writes it down.
+    fn recorded_time(&self) -> Option<u64> {
+        let entries = fs::read_dir(&self.place).ok()?.flatten();
+        let mut names = entries.map(|entry| PathBuf::from(entry.file_name()));
+        let name = names.find(|name| name.extension().is_some_and(|e| e == "buildinfo"))?;
+        let record = open_plain(&self.place, &name).ok()??;
+        let mut bytes = Vec::new();
+        record.take(limits::DSC_BYTES).read_to_end(&mut bytes).ok()?;
+        debian::source_time(&bytes)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::recipe::{FORMAT, Recipe, Step};
 use crate::release::DebianRelease;
 use crate::sandbox::Identity;
 
+pub(crate) use buildinfo::source_time;
 pub use learned::LearnedError;
 pub(crate) use learned::Told;
 pub(crate) use pin::pin;

@@ -12,12 +12,6 @@ pub const HOSTNAME: &str = "reattest";
 /// The search path of Debian's build daemons.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What the step after the unpacking of a Debian source prints: the time that its build will take.
-pub(crate) fn source_time_step(recipe: &Recipe) -> Step {
-    let directory = recipe.steps.last().map(|step| step.directory.clone()).unwrap_or_default();
-    step(&directory, &["dpkg-parsechangelog", "-STimestamp"])
-}
-
 /// The spec of one step of a recipe.
 pub fn spec(
     recipe: &Recipe,

@@ -180,7 +180,9 @@ pub(crate) fn all() -> Vec<Pair> {
 }
 
 fn of_texts() -> Vec<Pair> {
-    use Cause::{BuildPath, Content, HostName, Locale, Order, Parallelism, Randomness, Time};
+    use Cause::{
+        BuildPath, Content, HostName, Locale, Order, Parallelism, Randomness, Time, Toolchain,
+    };
     let dated = |date: &str| format!("{NOTES}Built at {date}T10:00:00Z.\nEnd.\n");
     let binary = |path: &str| format!("\0\u{1}\0\0{path}/src/main.c\0\0\u{2}\0");
     let host = |name: &str| format!("{NOTES}Build-Host: {name}\n");
@@ -218,6 +220,24 @@ fn of_texts() -> Vec<Pair> {
         ),
         pair("other-content", "logo.png", (image(1), image(2)), &[Content]),
         pair(
+            "other-libraries",
+            "control",
+            texts(
+                "Package: tool\nInstalled-Size: 60\nDepends: libc6 (>= 2.7), make\n",
+                "Package: tool\nInstalled-Size: 61\nDepends: libc6 (>= 2.34), make\n",
+            ),
+            &[Toolchain],
+        ),
+        pair(
+            "cut-changelog",
+            "changelog.Debian",
+            texts(
+                "tool (2) unstable\n\n  * New.\n\ntool (1) unstable\n\n  * First.\n",
+                "tool (2) unstable\n\n  * New.\n",
+            ),
+            &[Toolchain],
+        ),
+        pair(
             "compiled-module",
             "a.cpython-311.pyc",
             (pyc(1_714_557_600), pyc(1_795_366_800)),
@@ -232,6 +252,13 @@ fn of_containers() -> Vec<Pair> {
         elf(&[
             (".text", b"code"),
             (".note.gnu.build-id", &[b"\x04\0\0\0\x08\0\0\0\x03\0\0\0GNU\0", id].concat()),
+        ])
+    };
+    let linked = |page: u8| {
+        elf(&[
+            (".got", &[0x58, page, 0, 0x65, 0, 0, 0, 0]),
+            (".data", &[0x08, page, 0, 0, 0, 0, 0, 0]),
+            (".eh_frame", &[0, 0, 0, 0, 0x14, page, 0x25, 0x60]),
         ])
     };
     let names = (0..30).map(|i| format!("./member-{i:02}")).collect::<Vec<_>>();
@@ -270,6 +297,8 @@ fn of_containers() -> Vec<Pair> {
             ),
             &[Toolchain, Time, Consequence],
         ),
+        // Addresses and code are full of numbers that would be times elsewhere.
+        pair("addresses", "libtool.so", (linked(0x6f), linked(0x5f)), &[Content]),
         pair("build-id-alone", "libtool.so", (id(b"12345678"), id(b"87654321")), &[Randomness]),
         pair(
             "times-of-many-members",

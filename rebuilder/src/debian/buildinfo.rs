@@ -87,6 +87,14 @@ impl BuildInfo {
     }
 }
 
+/// The source time in the record that a build here left of itself, which is as hostile as the rest of
+/// its outputs; none where it cannot be read.
+pub(crate) fn source_time(bytes: &[u8]) -> Option<u64> {
+    let stanza = Stanza::parse(std::str::from_utf8(bytes).ok()?.trim_matches('\n')).ok()?;
+    let (environment, _) = variables(stanza.get("Environment")?).ok()?;
+    environment.get("SOURCE_DATE_EPOCH")?.parse().ok()
+}
+
 fn parse(bytes: &[u8], release: &DebianRelease) -> Result<BuildInfo, String> {
     if bytes.len() as u64 > limits::DSC_BYTES {
         return Err(format!("it has more than {} bytes", limits::DSC_BYTES));

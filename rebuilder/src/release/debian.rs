@@ -6,7 +6,6 @@ use super::binaries::Binaries;
 use super::index::{Index, check_file_name, deb_name, malformed};
 use super::stanza::{Stanza, relations};
 use super::{IndexEntry, Kept, Published, Release, Suite, sources};
-use crate::cas::Cas;
 use crate::error::RebuildError;
 use crate::fetch::Location;
 use crate::means::Means;
@@ -52,26 +51,19 @@ impl DebianRelease {
         let own = Suite::find(&reference.suite, means)?;
         // One stanza is wanted of it, so it is not kept as long as the suite is.
         let entry = IndexEntry { kept: Kept::default(), ..own.sources().clone() };
-        let (packages, index) = both(means.cas, own.packages(), &entry)?;
-        let binaries = Binaries::find(&packages, reference)?;
+        // Each has 57 MB to be hashed.
+        let (binaries, index) = thread::scope(|scope| {
+            let index = scope.spawn(|| Index::open(means.cas, &entry));
+            let packages = Index::open(means.cas, own.packages());
+            let binaries = packages.and_then(|packages| Binaries::find(&packages, reference));
+            (binaries, index.join())
+        });
+        let gone = |_| RebuildError::Index(malformed("an index", "its reader failed"));
+        let (binaries, index) = (binaries?, index.map_err(gone)??);
         let stanza = sources::stanza(&index, &binaries.source, &binaries.version)?;
         let base = own.base().map(|base| Suite::find(base, means)).transpose()?;
         release(&own, base, binaries, &stanza)
     }
-}
-
-/// Two indexes at once: each is 57 MB to be hashed.
-fn both<'a>(
-    cas: &Cas,
-    one: &'a IndexEntry,
-    other: &'a IndexEntry,
-) -> Result<(Index<'a>, Index<'a>), RebuildError> {
-    let (one, other) = thread::scope(|scope| {
-        let other = scope.spawn(|| Index::open(cas, other));
-        (Index::open(cas, one), other.join())
-    });
-    let gone = |_| RebuildError::Index(malformed("an index", "its reader failed"));
-    Ok((one?, other.map_err(gone)??))
 }
 
 fn release(

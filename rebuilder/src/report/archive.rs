@@ -157,10 +157,18 @@ fn read_tar<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Archive<'a>, Str
     Ok(archive)
 }
 
+/// A record of GNU tar and of dpkg: twenty blocks.
+const RECORD: usize = 20 * 512;
+
 /// Two empty blocks end an archive; writers pad to some multiple of them, and anything may follow.
 fn tar_end(bytes: &[u8], end: u64) -> Facts {
     let rest = usize::try_from(end).ok().and_then(|end| bytes.get(end..)).unwrap_or_default();
     let empty = rest.iter().all(|byte| *byte == 0);
+    if empty && bytes.len().is_multiple_of(RECORD) && (1_024..RECORD + 1_024).contains(&rest.len())
+    {
+        // How many they are follows from the members.
+        return vec![("bytes after the last member", "zeros, to a whole record".to_owned())];
+    }
     let length = format!("{} bytes", rest.len());
     vec![(
         "bytes after the last member",

@@ -20,8 +20,23 @@ const AROUND: usize = 256;
 
 /// A difference of two contents that are not equal.
 pub(super) fn difference(a: &[u8], b: &[u8], limits: &Limits) -> Difference {
+    let guess = |runs: &[Run]| runs.iter().find_map(|run| guess(a, b, *run));
+    described(a, b, limits, guess)
+}
+
+/// A difference of machine code, addresses and the like, where numbers mean nothing by themselves.
+pub(super) fn opaque(a: &[u8], b: &[u8], limits: &Limits) -> Difference {
+    described(a, b, limits, |_| None)
+}
+
+fn described(
+    a: &[u8],
+    b: &[u8],
+    limits: &Limits,
+    guess: impl Fn(&[Run]) -> Option<Guess>,
+) -> Difference {
     let (runs, count) = runs(a, b);
-    let guess = runs.iter().find_map(|run| guess(a, b, *run));
+    let guess = guess(&runs);
     let shown: Vec<ByteRun> =
         runs.iter().take(RUNS.min(limits.excerpts)).map(|run| excerpt(a, b, *run)).collect();
     let guess = guess.unwrap_or_else(|| unknown(a, b, count));
@@ -143,7 +158,7 @@ fn time(a: &[u8], b: &[u8], run: Run) -> Option<Guess> {
         let (Some(x), Some(y)) = (word(a, run.a), word(b, run.b)) else { continue };
         for read in [u32::from_le_bytes, u32::from_be_bytes] {
             let (x, y) = (read(x), read(y));
-            if TIMES.contains(&x) && TIMES.contains(&y) {
+            if [x, y].into_iter().all(is_time) {
                 let date = |seconds: u32| unix_time(i64::from(seconds));
                 let words = format!("perhaps a time: {}", sides(&date(x), &date(y)));
                 return Some(Guess { cause: Cause::Time, words });
@@ -151,6 +166,12 @@ fn time(a: &[u8], b: &[u8], run: Run) -> Option<Guess> {
         }
     }
     None
+}
+
+/// Addresses and counts end in zeros; of 16 million times one ends in three of them.
+fn is_time(word: u32) -> bool {
+    let zeros = word.to_be_bytes().iter().filter(|byte| **byte == 0).count();
+    TIMES.contains(&word) && zeros < 2
 }
 
 fn unknown(a: &[u8], b: &[u8], count: usize) -> Guess {

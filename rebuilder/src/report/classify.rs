@@ -97,7 +97,7 @@ static WORDS: LazyLock<Vec<(Cause, Regex)>> = LazyLock::new(|| {
     compiled.flatten().collect()
 });
 
-const TOOLS: &str = r"\bgcc\b|\bg\+\+|clang|\bllvm\b|rustc|\bgnu (?:c|as|ld|assembler)|compiler|linker|generator|generated (?:by|with)|created[- ]by|build-jdk|javac|\bdpkg\b|debhelper|setuptools|bdist_wheel|\bflit\b|hatchling|poetry|cython|cmake|meson|\bgo1|producer|doxygen|sphinx|pandoc|help2man|built with|\bpython\b|binutils|\bbison\b|\bflex\b|autoconf|automake|libtool";
+const TOOLS: &str = r"\bgcc\b|\bdh_[a-z]+|\bg\+\+|clang|\bllvm\b|rustc|\bgnu (?:c|as|ld|assembler)|compiler|linker|generator|generated (?:by|with)|created[- ]by|build-jdk|javac|\bdpkg\b|debhelper|setuptools|bdist_wheel|\bflit\b|hatchling|poetry|cython|cmake|meson|\bgo1|producer|doxygen|sphinx|pandoc|help2man|built with|\bpython\b|binutils|\bbison\b|\bflex\b|autoconf|automake|libtool";
 
 /// The likely cause of two texts that differ, or nothing that is known.
 pub(super) fn text(published: &str, produced: &str) -> Option<Guess> {
@@ -281,6 +281,7 @@ mod tests {
             ("by anna@alpha", "by otto@alpha", Some(User)),
             ("Build-Host: alpha", "Build-Host: beta", Some(HostName)),
             ("Built-By: anna", "Built-By: otto", Some(User)),
+            ("# added by dh_strip/13.23", "# added by dh_strip/13.24.2", Some(Toolchain)),
             ("Generator: flit 3.9.0", "Generator: flit 3.10.1", Some(Toolchain)),
             ("GCC: (Debian 14.2.0-16) 14.2.0", "GCC: (Debian 14.2.0-19) 14.2.0", Some(Toolchain)),
             (

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use object::{Object as _, ObjectSection as _};
+use object::{Object as _, ObjectSection as _, SectionKind};
 
 use super::document::{Cause, Difference, Evidence, Kind, Values};
 use super::{Limits, bytes, classify, shown::shown};
@@ -16,8 +16,19 @@ const BUILD_ID: &str = ".note.gnu.build-id";
 const DEBUG_LINK: &str = ".gnu_debuglink";
 const COMMENT: &str = ".comment";
 
-/// Sections in their order, by name and how many of that name came before.
-type Sections<'a> = Vec<((Vec<u8>, usize), &'a [u8])>;
+/// Sections in their order.
+type Sections<'a> = Vec<(Key, Data<'a>)>;
+
+/// A section's name and how many of that name came before.
+type Key = (Vec<u8>, usize);
+
+/// What a section holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Data<'a> {
+    bytes: &'a [u8],
+    /// Whether words and times may stand in it.
+    is_telling: bool,
+}
 
 /// Whether a content is an ELF file.
 pub(super) fn is_elf(content: &[u8]) -> bool {
@@ -33,12 +44,12 @@ pub(super) fn differences(a: &[u8], b: &[u8], limits: &Limits) -> Result<Vec<Dif
     for (key, data) in &x {
         match in_y.get(key) {
             Some(other) if *data == *other => {}
-            Some(other) => differences.push(section(&key.0, data, other, limits)),
-            None => differences.push(lonely(Kind::OnlyPublished, &key.0, data)),
+            Some(other) => differences.push(section(&key.0, *data, *other, limits)),
+            None => differences.push(lonely(Kind::OnlyPublished, &key.0, data.bytes)),
         }
     }
     for (key, data) in y.iter().filter(|(key, _)| !in_x.contains_key(key)) {
-        differences.push(lonely(Kind::OnlyProduced, &key.0, data));
+        differences.push(lonely(Kind::OnlyProduced, &key.0, data.bytes));
     }
     differences.extend(order(&x, &y, &in_x, &in_y));
     explain(&mut differences);
@@ -49,10 +60,10 @@ pub(super) fn differences(a: &[u8], b: &[u8], limits: &Limits) -> Result<Vec<Dif
 fn order(
     x: &Sections<'_>,
     y: &Sections<'_>,
-    in_x: &BTreeMap<&(Vec<u8>, usize), &[u8]>,
-    in_y: &BTreeMap<&(Vec<u8>, usize), &[u8]>,
+    in_x: &BTreeMap<&Key, Data<'_>>,
+    in_y: &BTreeMap<&Key, Data<'_>>,
 ) -> Option<Difference> {
-    let names = |own: &Sections<'_>, other: &BTreeMap<&(Vec<u8>, usize), &[u8]>| -> Vec<String> {
+    let names = |own: &Sections<'_>, other: &BTreeMap<&Key, Data<'_>>| -> Vec<String> {
         let both = own.iter().filter(|(key, _)| other.contains_key(key));
         both.map(|(key, _)| shown(&key.0, 120)).collect()
     };
@@ -91,14 +102,36 @@ fn sections(content: &[u8]) -> Result<Sections<'_>, String> {
             return Err("it has too many sections, or they overlap".to_owned());
         }
         let count = seen.entry(name.clone()).or_default();
-        all.push(((name, *count), data));
+        let is_telling = is_telling(section.kind(), &name);
+        all.push(((name, *count), Data { bytes: data, is_telling }));
         *count += 1;
     }
     Ok(all)
 }
 
-fn section(name: &[u8], a: &[u8], b: &[u8], limits: &Limits) -> Difference {
-    let mut difference = bytes::difference(a, b, limits);
+/// Not machine code, and not what the linker fills with addresses.
+fn is_telling(kind: SectionKind, name: &[u8]) -> bool {
+    let is_of_addresses = [&b".got"[..], b".data.rel.ro", b".eh_frame", b".gcc_except_table"]
+        .iter()
+        .any(|start| name.starts_with(start));
+    let is_of_words = matches!(
+        kind,
+        SectionKind::Data
+            | SectionKind::ReadOnlyData
+            | SectionKind::ReadOnlyString
+            | SectionKind::Debug
+            | SectionKind::DebugString
+            | SectionKind::Note
+            | SectionKind::OtherString
+            | SectionKind::Other
+    );
+    is_of_words && !is_of_addresses
+}
+
+fn section(name: &[u8], a: Data<'_>, b: Data<'_>, limits: &Limits) -> Difference {
+    let describe = if a.is_telling && b.is_telling { bytes::difference } else { bytes::opaque };
+    let (a, b) = (a.bytes, b.bytes);
+    let mut difference = describe(a, b, limits);
     let name = shown(name, 120);
     match name.as_str() {
         COMMENT => comment(&mut difference, a, b),

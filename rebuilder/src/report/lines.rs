@@ -73,7 +73,11 @@ fn changed<'a>(x: Lines<'a>, y: Lines<'a>, op: &DiffOp) -> Option<(Lines<'a>, Li
 }
 
 fn guess(x: Lines<'_>, y: Lines<'_>, changes: &[DiffOp], name: &str) -> Guess {
-    if let Some(guess) = listing(x, y, changes, name).or_else(|| order(x, y)) {
+    let known = listing(x, y, changes, name)
+        .or_else(|| order(x, y))
+        .or_else(|| dependencies(x, y, changes, name))
+        .or_else(|| trimmed(x, y, name));
+    if let Some(guess) = known {
         return guess;
     }
     let pairs = changes.iter().filter_map(|op| changed(x, y, op)).flat_map(pairs);
@@ -115,6 +119,65 @@ fn listing(x: Lines<'_>, y: Lines<'_>, changes: &[DiffOp], name: &str) -> Option
     let all = lines.flat_map(|(a, b)| a.iter().chain(b)).all(belongs);
     let words = "lists checksums or sizes of what differs".to_owned();
     all.then_some(Guess { cause: Cause::Consequence, words })
+}
+
+/// A package depends on the versions of the libraries that it was linked with.
+fn dependencies(x: Lines<'_>, y: Lines<'_>, changes: &[DiffOp], name: &str) -> Option<Guess> {
+    if name.rsplit('/').next() != Some("control") {
+        return None;
+    }
+    let mut values = Vec::new();
+    for (a, b) in changes.iter().filter_map(|op| changed(x, y, op)) {
+        if a.len() != b.len() {
+            return None;
+        }
+        for (a, b) in a.iter().zip(b) {
+            values.extend(relation(a, b)?);
+        }
+    }
+    let (a, b) = values.first()?;
+    let words = format!("built with other versions of libraries: {}", classify::sides(a, b));
+    Some(Guess { cause: Cause::Toolchain, words })
+}
+
+/// The first dependency of two lines that has another version, or none where the lines are about a
+/// size; `None` where they are about something else.
+fn relation<'a>(a: &'a [u8], b: &'a [u8]) -> Option<Option<(&'a str, &'a str)>> {
+    let (a, b) = (std::str::from_utf8(a).ok()?, std::str::from_utf8(b).ok()?);
+    let ((field, a), (other, b)) = (a.split_once(": ")?, b.split_once(": ")?);
+    if field != other {
+        return None;
+    }
+    if field == "Installed-Size" {
+        return Some(None);
+    }
+    let differs = |(a, b): &(&str, &str)| a.trim() != b.trim();
+    let is_known = field.ends_with("Depends") && names(a) == names(b);
+    is_known.then(|| a.split(',').zip(b.split(',')).find(differs))
+}
+
+/// Packages without their versions; deb-control(5) puts these in brackets.
+fn names(relations: &str) -> Vec<&str> {
+    relations.split(',').map(|one| one.split('(').next().unwrap_or(one).trim()).collect()
+}
+
+/// debhelper cuts old entries off a changelog, and how many depends on its version and on the day.
+fn trimmed(x: Lines<'_>, y: Lines<'_>, name: &str) -> Option<Guess> {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    let longer = if x.len() > y.len() { x } else { y };
+    // The shorter one ends without the empty lines between entries.
+    let start = x.iter().zip(y).take_while(|(a, b)| a == b).count();
+    let shorter = x.len().min(y.len());
+    let is_cut = longer.len() > shorter && start + 2 >= shorter && start > 0;
+    if !base.starts_with("changelog") || !is_cut {
+        return None;
+    }
+    let side = if x.len() > y.len() { "produced" } else { "published" };
+    let words = format!(
+        "old entries are cut off in the {side} file: another version of debhelper ({})",
+        classify::sides(&format!("{} lines", x.len()), &y.len().to_string())
+    );
+    Some(Guess { cause: Cause::Toolchain, words })
 }
 
 /// The same lines, sorted in another way or not at all.
