@@ -168,9 +168,12 @@ fn hostname_differs_because_of_an_older_toolchain() {
     }
     let room = directory();
     let out = room.path().join("out");
+    let text = room.path().join("report.txt");
     let mut command = reattest(&["rebuild", "deb:hostname", "--json", "--out"]);
-    let output = command.arg(&out).output().unwrap();
+    let output = command.arg(&out).arg("--report").arg(&text).output().unwrap();
     assert_eq!(output.status.code(), Some(11), "{}", said(&output));
+    let text = std::fs::read_to_string(&text).unwrap();
+    assert!(text.contains("linked by another toolchain") && !text.contains('\u{1b}'), "{text}");
     let artifact = document(&output)["artifacts"][0].clone();
     let produced = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
     let produced = produced.filter(|path| path.extension().is_some_and(|end| end == "deb"));

@@ -227,6 +227,8 @@ fn write_report(rebuilt: &Rebuilt, path: &Path, rendering: Rendering) -> Result<
     let fail =
         |error: &dyn std::fmt::Display| Fault::new(path.display().to_string(), error.to_string());
     let text = report.render(rendering).map_err(|error| fail(&error))?;
+    // Colours are for terminals; other renderings hold no escape sequence.
+    let text = anstream::adapter::strip_str(&text).to_string();
     std::fs::write(path, text).map_err(|error| fail(&error))
 }
 

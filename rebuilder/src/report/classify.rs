@@ -97,7 +97,7 @@ static WORDS: LazyLock<Vec<(Cause, Regex)>> = LazyLock::new(|| {
     compiled.flatten().collect()
 });
 
-const TOOLS: &str = r"\bgcc\b|\bdh_[a-z]+|\bg\+\+|clang|\bllvm\b|rustc|\bgnu (?:c|as|ld|assembler)|compiler|linker|generator|generated (?:by|with)|created[- ]by|build-jdk|javac|\bdpkg\b|debhelper|setuptools|bdist_wheel|\bflit\b|hatchling|poetry|cython|cmake|meson|\bgo1|producer|doxygen|sphinx|pandoc|help2man|built with|\bpython\b|binutils|\bbison\b|\bflex\b|autoconf|automake|libtool";
+const TOOLS: &str = r"\bgcc\b|\bdh_[a-z]+|\bg\+\+|clang|\bllvm\b|rustc|\bgnu (?:c|as|ld|assembler)|compiler|linker|generator|generated (?:by|with)|created[- ]by|build-jdk|javac|\bdpkg\b|debhelper|setuptools|bdist_wheel|\bflit\b|hatchling|poetry|cython|cmake|meson|\bgo1|producer|doxygen|pod::man|sphinx|pandoc|help2man|built with|\bpython\b|binutils|\bbison\b|\bflex\b|autoconf|automake|libtool";
 
 /// The likely cause of two texts that differ, or nothing that is known.
 pub(super) fn text(published: &str, produced: &str) -> Option<Guess> {
@@ -205,6 +205,11 @@ fn by_words(a: &str, b: &str) -> Option<Guess> {
     // Prose holds such words too: the line must begin with one, or the difference be one word.
     let keyed = name < 24 || !x.contains(' ') && !y.contains(' ');
     (cause == other && keyed).then(|| Guess { cause, words: format!("{what}: {}", sides(x, y)) })
+}
+
+/// Whether a line is about the tool that wrote it.
+pub(super) fn names_tool(line: &str) -> bool {
+    word(cut(line)).is_some_and(|(cause, _)| cause == Cause::Toolchain)
 }
 
 /// The first telling word of a line, and where it stands.

@@ -76,7 +76,8 @@ fn guess(x: Lines<'_>, y: Lines<'_>, changes: &[DiffOp], name: &str) -> Guess {
     let known = listing(x, y, changes, name)
         .or_else(|| order(x, y))
         .or_else(|| dependencies(x, y, changes, name))
-        .or_else(|| trimmed(x, y, name));
+        .or_else(|| trimmed(x, y, name))
+        .or_else(|| generator(x, y, changes));
     if let Some(guess) = known {
         return guess;
     }
@@ -119,6 +120,23 @@ fn listing(x: Lines<'_>, y: Lines<'_>, changes: &[DiffOp], name: &str) -> Option
     let all = lines.flat_map(|(a, b)| a.iter().chain(b)).all(belongs);
     let words = "lists checksums or sizes of what differs".to_owned();
     all.then_some(Guess { cause: Cause::Consequence, words })
+}
+
+/// Lines that are looked at for the name of a tool: it stands near the top.
+const GENERATED: usize = 32;
+
+/// A line that names the tool that wrote the text, in another version: that explains all the others.
+fn generator(x: Lines<'_>, y: Lines<'_>, changes: &[DiffOp]) -> Option<Guess> {
+    let all: Vec<_> = changes.iter().filter_map(|op| changed(x, y, op)).collect();
+    let named = |lines: Vec<&&[u8]>| -> Vec<String> {
+        let texts = lines.into_iter().take(GENERATED).map(|l| String::from_utf8_lossy(l));
+        texts.filter(|text| classify::names_tool(text)).map(|text| text.into_owned()).collect()
+    };
+    let a = named(all.iter().flat_map(|(a, _)| a.iter()).collect());
+    let b = named(all.iter().flat_map(|(_, b)| b.iter()).collect());
+    let pairs = a.iter().flat_map(|a| b.iter().map(move |b| (a, b)));
+    let mut guesses = pairs.filter_map(|(a, b)| classify::text(a, b));
+    guesses.find(|guess| guess.cause == Cause::Toolchain)
 }
 
 /// A package depends on the versions of the libraries that it was linked with.
