@@ -49,6 +49,27 @@ fn compared(place: &Path, recipe: &str, made: &str) {
     }
 }
 
+/// No registry is asked: its dependency lies beside it.
+#[test]
+fn the_documented_rust_example_is_one_static_program() {
+    if !at_hand("docs/examples/hello-rust") {
+        return;
+    }
+    let (place, made) = (directory(), directory());
+    let recipe = example("hello-rust", place.path()).display().to_string();
+    let output = run(&["recipe", "lock", &recipe]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let out = made.path().to_str().unwrap();
+    let output = run(&["rebuild", &recipe, "--json", "--out", out]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let built = document(&output)["unpublished"][0].clone();
+    assert_eq!(built["produced"], built["again"]);
+    let bytes = fs::read(made.path().join("hello-rust")).unwrap();
+    let interpreter = b"ld-linux";
+    assert!(bytes.starts_with(b"\x7fELF"));
+    assert!(!bytes.windows(interpreter.len()).any(|part| part == interpreter), "it is not static");
+}
+
 #[test]
 fn a_recipe_that_cannot_be_meant_says_what_is_needed() {
     let place = directory();

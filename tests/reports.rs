@@ -3,6 +3,7 @@
 //! `REATTEST_BLESS=1` writes the files again after a deliberate change.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+pub(crate) mod objects;
 pub(crate) mod pairs;
 
 use std::path::{Path, PathBuf};

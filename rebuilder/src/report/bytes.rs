@@ -170,8 +170,8 @@ fn time(a: &[u8], b: &[u8], run: Run) -> Option<Guess> {
 
 /// Addresses and counts end in zeros; of 16 million times one ends in three of them.
 fn is_time(word: u32) -> bool {
-    let zeros = word.to_be_bytes().iter().filter(|byte| **byte == 0).count();
-    TIMES.contains(&word) && zeros < 2
+    let [a, b, c, d] = word.to_be_bytes().map(|byte| u8::from(byte == 0));
+    TIMES.contains(&word) && a + b + c + d < 2
 }
 
 fn unknown(a: &[u8], b: &[u8], count: usize) -> Guess {

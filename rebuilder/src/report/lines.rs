@@ -1,5 +1,7 @@
 //! Texts (step 4, pure): lines that differ, aligned, with their neighbours; and what the changed ones have in common.
 
+use std::borrow::Cow;
+
 use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
 
 use super::classify::{self, Guess};
@@ -130,7 +132,7 @@ fn generator(x: Lines<'_>, y: Lines<'_>, changes: &[DiffOp]) -> Option<Guess> {
     let all: Vec<_> = changes.iter().filter_map(|op| changed(x, y, op)).collect();
     let named = |lines: Vec<&&[u8]>| -> Vec<String> {
         let texts = lines.into_iter().take(GENERATED).map(|l| String::from_utf8_lossy(l));
-        texts.filter(|text| classify::names_tool(text)).map(|text| text.into_owned()).collect()
+        texts.filter(|text| classify::names_tool(text)).map(Cow::into_owned).collect()
     };
     let a = named(all.iter().flat_map(|(a, _)| a.iter()).collect());
     let b = named(all.iter().flat_map(|(_, b)| b.iter()).collect());
@@ -146,32 +148,35 @@ fn dependencies(x: Lines<'_>, y: Lines<'_>, changes: &[DiffOp], name: &str) -> O
     }
     let mut values = Vec::new();
     for (a, b) in changes.iter().filter_map(|op| changed(x, y, op)) {
-        if a.len() != b.len() {
+        let pairs = || a.iter().zip(b).map(|(a, b)| (&**a, &**b));
+        if a.len() != b.len() || !pairs().all(is_relation) {
             return None;
         }
-        for (a, b) in a.iter().zip(b) {
-            values.extend(relation(a, b)?);
-        }
+        values.extend(pairs().find_map(other_version));
     }
     let (a, b) = values.first()?;
     let words = format!("built with other versions of libraries: {}", classify::sides(a, b));
     Some(Guess { cause: Cause::Toolchain, words })
 }
 
-/// The first dependency of two lines that has another version, or none where the lines are about a
-/// size; `None` where they are about something else.
-fn relation<'a>(a: &'a [u8], b: &'a [u8]) -> Option<Option<(&'a str, &'a str)>> {
+/// Name and value of a field on both sides.
+fn field<'a>((a, b): (&'a [u8], &'a [u8])) -> Option<(&'a str, &'a str, &'a str)> {
     let (a, b) = (std::str::from_utf8(a).ok()?, std::str::from_utf8(b).ok()?);
     let ((field, a), (other, b)) = (a.split_once(": ")?, b.split_once(": ")?);
-    if field != other {
-        return None;
-    }
-    if field == "Installed-Size" {
-        return Some(None);
-    }
-    let differs = |(a, b): &(&str, &str)| a.trim() != b.trim();
-    let is_known = field.ends_with("Depends") && names(a) == names(b);
-    is_known.then(|| a.split(',').zip(b.split(',')).find(differs))
+    (field == other).then_some((field, a, b))
+}
+
+/// The same packages, or a size, which changes with everything.
+fn is_relation(lines: (&[u8], &[u8])) -> bool {
+    field(lines).is_some_and(|(field, a, b)| {
+        field == "Installed-Size" || field.ends_with("Depends") && names(a) == names(b)
+    })
+}
+
+/// The first dependency that has another version.
+fn other_version<'a>(lines: (&'a [u8], &'a [u8])) -> Option<(&'a str, &'a str)> {
+    let (_, a, b) = field(lines).filter(|(field, _, _)| field.ends_with("Depends"))?;
+    a.split(',').zip(b.split(',')).find(|(a, b)| a.trim() != b.trim())
 }
 
 /// Packages without their versions; deb-control(5) puts these in brackets.
