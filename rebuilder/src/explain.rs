@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use reattest_attestation::statement::Normalizer;
 use reattest_attestation::verdict::Normalized;
@@ -25,7 +26,7 @@ use crate::report::{self, Deeper, Report, ReportError, Variation};
 use crate::retention::kept;
 use crate::sandbox::SandboxError;
 use crate::scratch::Scratch;
-use crate::vary::{Varied, Varying};
+use crate::vary::{self, Varied, Varying};
 
 /// What is known at the end.
 pub(crate) struct Explained {
@@ -235,13 +236,20 @@ impl Build<'_> {
         made: &mut Made,
         means: &mut Means<'_>,
     ) -> Result<Option<VariedRun>, RebuildError> {
-        let ended = self.run_varied(means);
+        let ended = self.run_varied(&made.first, means);
         match ended {
             Ok((run, kept)) => {
                 made.scratch.extend(kept);
                 Ok(Some(run))
             }
             Err(RebuildError::Cancelled) => Err(RebuildError::Cancelled),
+            Err(RebuildError::Sandbox(SandboxError::Limit { limit, bound })) => {
+                tracing::warn!(
+                    "the varied run passed its limit on {limit} ({bound}) and tells nothing: \
+                     some builds never end under another clock"
+                );
+                Ok(None)
+            }
             Err(error) => {
                 tracing::warn!(%error, "the varied run gave nothing");
                 Ok(None)
@@ -249,12 +257,18 @@ impl Build<'_> {
         }
     }
 
-    fn run_varied(&self, means: &mut Means<'_>) -> Result<(VariedRun, Vec<Scratch>), RebuildError> {
+    fn run_varied(
+        &self,
+        first: &Run,
+        means: &mut Means<'_>,
+    ) -> Result<(VariedRun, Vec<Scratch>), RebuildError> {
         let scratch = &means.workshop.scratch;
         let place = Scratch::fresh(scratch)
             .map_err(|e| RebuildError::io("cannot make a directory below", scratch, e))?;
         let clock = environment::clock(&self.pinned.suite, place.path(), means)?;
-        let varying = Varying { clock, processor: one_processor() };
+        let took = first.finished.as_unix().saturating_sub(first.started.as_unix());
+        let wall = vary::wall(Duration::from_secs(u64::try_from(took).unwrap_or_default()));
+        let varying = Varying { clock, processor: one_processor(), wall };
         let (run, built) = self.vary(&varying, means)?;
         Ok((VariedRun { changed: varying.changed(), run }, vec![place, built]))
     }

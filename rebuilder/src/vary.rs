@@ -4,6 +4,7 @@
 //! at once; where its outputs change with it, the report says which members did.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,17 @@ pub(crate) struct Varying {
     pub(crate) clock: Option<(PathBuf, PathBuf)>,
     /// One processor that this process may use, where it may use several.
     pub(crate) processor: Option<usize>,
+    /// The time that each step may take: some builds never end under another clock.
+    pub(crate) wall: Duration,
+}
+
+/// One processor where there were several, and a library that is asked for each look at the clock.
+const SLOWER: u32 = 3;
+const AT_LEAST: Duration = Duration::from_secs(30);
+
+/// What a varied run may take where an unvaried one took so long.
+pub(crate) fn wall(unvaried: Duration) -> Duration {
+    unvaried.saturating_mul(SLOWER).saturating_add(AT_LEAST)
 }
 
 /// A name that no recipe uses.
@@ -72,6 +84,7 @@ impl Varying {
     /// The same command under other conditions.
     pub(crate) fn vary(&self, mut spec: Spec) -> Spec {
         HOSTNAME.clone_into(&mut spec.hostname);
+        spec.limits.wall = spec.limits.wall.min(self.wall);
         spec.identity = Identity::Stranger;
         let mut set = |name: &str, value: &str| {
             spec.environment.insert(name.to_owned(), value.to_owned());
@@ -82,6 +95,8 @@ impl Varying {
         }
         if let Some((directory, library)) = &self.clock {
             set("FAKETIME", CLOCK);
+            // Files have their own times: make would run for ever where they seem to be of tomorrow.
+            set("NO_FAKE_STAT", "1");
             set("LD_PRELOAD", &format!("{CLOCK_PLACE}/{}", library.display()));
             let (source, target) = (directory.clone(), CLOCK_PLACE.to_owned());
             spec.binds.push(Bind { source, target, access: Access::ReadOnly });
@@ -135,7 +150,8 @@ mod tests {
     #[test]
     fn everything_that_is_said_to_vary_does() {
         let clock = Some((PathBuf::from("/c"), PathBuf::from("usr/lib/l.so")));
-        let varying = Varying { clock, processor: Some(3) };
+        let wall = wall(Duration::from_secs(2));
+        let varying = Varying { clock, processor: Some(3), wall };
         assert_eq!(varying.changed().len(), 6);
         let (plain, varied) = (spec(), varying.vary(spec()));
         assert_ne!(plain.hostname, varied.hostname);
@@ -144,6 +160,7 @@ mod tests {
         assert_eq!(variable("DEB_BUILD_OPTIONS"), Some("nocheck parallel=1"));
         assert_eq!(variable("LD_PRELOAD"), Some("/tmp/clock/usr/lib/l.so"));
         assert_eq!(variable("LC_ALL"), Some("C"));
+        assert_eq!(varied.limits.wall, Duration::from_secs(36), "a build that never ends");
         let command = varied.command.join(" ");
         assert!(command.contains("umask 0002") && command.ends_with("--cpu-list 3 make"));
     }

@@ -1,7 +1,7 @@
 //! What the fuzzers share with `tests/fuzz_corpus.rs`: the properties, and what these are about.
 //!
-//! The codec, the messages of nodes and the documents and reports of the rebuilder are included as files: an
-//! instrumented build of their crates, with libp2p and sequoia, would take longer than a fuzzer runs.
+//! The codec and the messages of nodes are included as files: an instrumented build of their crate,
+//! with libp2p, would take longer than a fuzzer runs.
 
 #![allow(dead_code, unused_imports, reason = "included files have more in them than is fuzzed")]
 
@@ -11,10 +11,6 @@ mod codec;
 mod limits;
 #[path = "../../node/src/protocol/message.rs"]
 mod message;
-mod rebuilder;
-#[path = "../../rebuilder/src/recipe.rs"]
-mod recipe;
-mod report;
 #[path = "../worlds.rs"]
 mod worlds;
 
@@ -23,10 +19,8 @@ mod beside {
     pub(crate) use crate::codec::{decode, encode};
     pub(crate) use crate::limits::{REQUEST_BYTES, RESPONSE_BYTES};
     pub(crate) use crate::message::{Gossip, Request, Response};
-    pub(crate) use crate::rebuilder::normalize;
-    pub(crate) use crate::recipe::{Lock, Recipe};
-    pub(crate) use crate::report;
     pub(crate) use crate::worlds;
+    pub(crate) use reattest_rebuilder::{Lock, Recipe, normalize, report};
 }
 
 #[path = "properties/mod.rs"]

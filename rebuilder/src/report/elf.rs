@@ -207,6 +207,17 @@ fn lonely(kind: Kind, name: &[u8], data: &[u8]) -> Difference {
 /// checksum of all the rest.
 fn explain(differences: &mut [Difference]) {
     let compiler = differences.iter().any(|d| d.cause == Cause::Toolchain);
+    let of = |difference: &Difference, start: &str| {
+        difference.part.as_deref().is_some_and(|part| part.starts_with(start))
+    };
+    let data =
+        differences.iter().any(|d| of(d, ".rodata") || of(d, ".data") && !of(d, ".data.rel"));
+    for code in differences.iter_mut().filter(|d| of(d, ".text") && !compiler && !data) {
+        code.cause = Cause::Toolchain;
+        code.words =
+            format!("the same data and other code, perhaps of another compiler; {}", code.words);
+    }
+    let compiler = differences.iter().any(|d| d.cause == Cause::Toolchain);
     let rest = differences.iter().any(|d| {
         let part = d.part.as_deref().unwrap_or_default();
         part != BUILD_ID && part != DEBUG_LINK
