@@ -5,34 +5,47 @@
 //! [`sandbox`]), and what came out ([`Rebuilt`]). Only [`Mirror`] touches the network, and only
 //! behind the [`Fetch`] trait, so a process without network can do everything else.
 
-pub mod limits;
+// What everything stands on.
 mod clock;
+pub mod error;
+pub mod limits;
+mod means;
+pub mod progress;
+pub mod scratch;
+
+// Step 1: who says what, and what is asked for.
 pub mod reference;
+pub mod release;
+
+// Step 2: every input by its digest, and how long it stays.
 pub mod cas;
 pub mod fetch;
-pub mod retention;
-pub mod release;
-pub mod recipe;
-pub mod recipe_file;
-mod means;
 pub mod inputs;
-pub mod plan;
-pub mod sandbox;
-pub mod environment;
-pub mod python;
-pub mod scratch;
-pub mod progress;
-pub mod error;
+pub mod retention;
+
+// Steps 1 to 3, by the rules of each kind of package, until everything is named by digest.
 mod debian;
 mod pin;
-mod compare;
-mod vary;
-pub mod normalize;
+pub mod python;
+pub mod recipe;
+pub mod recipe_file;
+
+// Step 3: where a build runs, and its runs.
 mod build;
+pub mod environment;
+pub mod plan;
+pub mod sandbox;
+mod vary;
+
+// Step 4: what came out, and why.
+mod compare;
 mod explain;
 mod facts;
-pub mod rebuild;
+pub mod normalize;
 pub mod report;
+
+// All of it, in order.
+pub mod rebuild;
 
 pub use cas::{Cas, CasError};
 pub use debian::LearnedError;
