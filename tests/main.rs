@@ -28,6 +28,7 @@ mod reports;
 mod demo;
 mod emitted;
 mod restart;
+mod walls;
 mod bad_input;
 mod bad_carried;
 mod authority;

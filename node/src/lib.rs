@@ -12,7 +12,7 @@
 //! | 10 query | [`query`], [`export`], [`cli`] |
 //!
 //! One binary, separate processes: the [`shell`] runs the node, which starts a [`builder`] and a
-//! [`signer`]; the builder runs workers in sandboxes.
+//! [`signer`]; the builder runs workers in sandboxes. `confine.rs` is the wall around the signer.
 
 pub mod limits;
 pub mod codec;
@@ -21,6 +21,7 @@ pub mod clock;
 pub mod config;
 pub mod entry;
 pub mod link;
+mod confine;
 pub mod signals;
 pub mod builder;
 pub mod signer;

@@ -16,6 +16,7 @@ use reattest_rebuilder::{
 use reattest_rebuilder::retention::{self, Keep};
 
 use crate::config::{Config, Directories};
+use crate::confine;
 use crate::fault::Fault;
 use crate::limits::WANTS_PER_REQUEST;
 use crate::link::{Link, LinkError};
@@ -38,6 +39,7 @@ pub fn run(config: &Config) -> Result<(), Fault> {
 
 /// Serves one node until it ends.
 fn serve(config: &Config, node: Link, signer: Link) -> Result<(), Fault> {
+    confine::builder()?;
     let cancel = Cancel::new();
     cancel_on_stop(cancel.clone())?;
     let (workshop, keep) = (workshop(config)?, config.cache.keep());

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the shell has threads and patience")]
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,10 @@ impl Roles {
         let (to_builder, builder_to_node) = Link::pair(("builder", "node")).map_err(fail)?;
         let (builder_to_signer, signer_to_builder) =
             Link::pair(("signer", "builder")).map_err(fail)?;
-        let signer = role("signer", config, signer_to_node, signer_to_builder).map_err(fail)?;
-        let builder = role("builder", config, builder_to_node, builder_to_signer).map_err(fail)?;
+        let signer = process(&[], "signer", config).map_err(fail)?;
+        let signer = start(signer, signer_to_node, signer_to_builder).map_err(fail)?;
+        let builder = process(&alone(), "builder", config).map_err(fail)?;
+        let builder = start(builder, builder_to_node, builder_to_signer).map_err(fail)?;
         let (from_signer, from_builder) =
             (to_signer.try_clone().map_err(fail)?, to_builder.try_clone().map_err(fail)?);
         thread::spawn(move || forward(&from_signer, &signer_said));
@@ -83,13 +85,32 @@ fn end(process: &mut Child) {
     }
 }
 
-fn role(name: &str, config: &Path, stdin: Link, stdout: Link) -> std::io::Result<Child> {
-    Command::new(std::env::current_exe()?)
-        .args(["role", name, "--config"])
-        .arg(config)
-        .stdin(Stdio::from(stdin.into_socket()))
-        .stdout(Stdio::from(stdout.into_socket()))
-        .spawn()
+/// What gives a program a network of its own, with nothing in it: unshare(1).
+fn alone() -> Vec<&'static str> {
+    let mut alone = vec!["unshare", "--net"];
+    if !rustix::process::geteuid().is_root() {
+        alone.extend(["--user", "--map-current-user"]);
+    }
+    alone.push("--");
+    alone
+}
+
+fn process(before: &[&str], name: &str, config: &Path) -> std::io::Result<Command> {
+    let own = std::env::current_exe()?;
+    let mut command = match before.split_first() {
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(own);
+            command
+        }
+        None => Command::new(own),
+    };
+    command.args(["role", name, "--config"]).arg(config);
+    Ok(command)
+}
+
+fn start(mut command: Command, stdin: Link, stdout: Link) -> std::io::Result<Child> {
+    command.stdin(stdin.into_socket()).stdout(stdout.into_socket()).spawn()
 }
 
 fn forward<T>(link: &Link, to: &mpsc::Sender<T>)

@@ -22,6 +22,7 @@ use serde_bytes::ByteBuf;
 
 use crate::clock;
 use crate::config::Config;
+use crate::confine;
 use crate::fault::Fault;
 use crate::limits::LINK_FILES;
 use crate::link::{Link, LinkError};
@@ -43,8 +44,12 @@ pub fn run(config: &Config) -> Result<(), Fault> {
 /// Serves one node and one builder until the node ends.
 fn serve(config: &Config, node: Link, builder: &Link) -> Result<(), Fault> {
     let link = |error| Fault::new("the signer's links", error);
+    let key = custody::open(config)?;
+    let directory = config.data.join("signer");
+    // Before any thread begins, and before anything is read that somebody else wrote.
+    confine::signer(&directory)?;
     let mails = listen(node.try_clone().map_err(link)?, builder.try_clone().map_err(link)?);
-    let mut signer = Signer::open(config, node, mails)?;
+    let mut signer = Signer::open(config, directory, key, node, mails)?;
     signer.greet()?;
     signer.finish_pending()?;
     while let Some(mail) = signer.next_mail() {
@@ -107,13 +112,13 @@ struct Signer {
 impl Signer {
     fn open(
         config: &Config,
+        directory: PathBuf,
+        (key, certificate): (SecretKey, Vec<u8>),
         node: Link,
         mails: mpsc::Receiver<Option<Mail>>,
     ) -> Result<Self, Fault> {
-        let (key, certificate) = custody::open(config)?;
         let network = config.network.clone();
         let origin = Origin::new(&network, &key.public_key(), clock::now().year());
-        let directory = config.data.join("signer");
         let journal = Journal::of(&directory, &origin);
         let state = journal.load(&origin)?;
         let deferred = VecDeque::new();
