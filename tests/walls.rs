@@ -16,7 +16,7 @@ fn process(member: &Member, role: &str) -> Option<u32> {
     })
 }
 
-/// A field of `/proc/PID/status`; proc_pid_status(5).
+/// A field of `/proc/PID/status`; `proc_pid_status(5)`.
 fn field(id: u32, name: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let lines = status.lines().filter_map(|line| line.split_once(":\t"));

@@ -111,9 +111,8 @@ pub(crate) fn signer(state: &Path) -> Result<(), Fault> {
     fs::create_dir_all(state).map_err(|error| Fault::new(state.display().to_string(), error))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| failed("its memory cannot be hidden", error))?;
-    if landlock(state).map_err(|error| failed("Landlock refuses", error))?
-        != RulesetStatus::FullyEnforced
-    {
+    let held = landlock(Some(state)).map_err(|error| failed("Landlock refuses", error))?;
+    if held != Landlocked::Fully {
         // The filter below holds without it, and both are what this kernel has.
         tracing::warn!(
             "this kernel does not know all of Landlock: the signer could open other files"
@@ -141,7 +140,7 @@ pub(crate) fn builder() -> Result<(), Fault> {
     )))
 }
 
-/// Two lines of headings, then a name and a colon at the beginning of each; proc_pid_net(5).
+/// Two lines of headings, then a name and a colon at the beginning of each; `proc_pid_net(5)`.
 fn interfaces(table: &str) -> impl Iterator<Item = &str> {
     table.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim()))
 }
@@ -152,15 +151,37 @@ fn failed(what: &str, error: impl std::fmt::Display) -> Fault {
     ))
 }
 
-fn landlock(state: &Path) -> Result<RulesetStatus, Box<dyn std::error::Error>> {
+/// How much of what is asked of Landlock a kernel holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Landlocked {
+    Fully,
+    Partly,
+    Not,
+}
+
+/// What this kernel would hold of a signer's rules.
+#[expect(clippy::disallowed_methods, reason = "walls stay with the thread that took them")]
+pub(crate) fn landlock_here() -> Landlocked {
+    let tried = std::thread::spawn(|| landlock(None).unwrap_or(Landlocked::Not)).join();
+    tried.unwrap_or(Landlocked::Not)
+}
+
+/// Of all files, those below `state`.
+fn landlock(state: Option<&Path>) -> Result<Landlocked, Box<dyn std::error::Error>> {
     let all = AccessFs::from_all(RULES);
-    let rules = Ruleset::default()
+    let mut rules = Ruleset::default()
         .handle_access(all)?
         .handle_access(AccessNet::from_all(RULES))?
         .scope(Scope::from_all(RULES))?
-        .create()?
-        .add_rule(PathBeneath::new(PathFd::new(state)?, all & !AccessFs::Execute))?;
-    Ok(rules.restrict_self()?.ruleset)
+        .create()?;
+    if let Some(state) = state {
+        rules = rules.add_rule(PathBeneath::new(PathFd::new(state)?, all & !AccessFs::Execute))?;
+    }
+    Ok(match rules.restrict_self()?.ruleset {
+        RulesetStatus::FullyEnforced => Landlocked::Fully,
+        RulesetStatus::PartiallyEnforced => Landlocked::Partly,
+        RulesetStatus::NotEnforced => Landlocked::Not,
+    })
 }
 
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
@@ -195,7 +216,7 @@ fn no_clone3() -> Result<BpfProgram, seccompiler::Error> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking")]
     use super::*;
-    use std::io::ErrorKind;
+    use std::io::{ErrorKind, Write as _};
     use std::net::TcpListener;
     use std::os::unix::net::UnixStream;
     use std::process::Command;
@@ -263,6 +284,6 @@ mod tests {
             assert!(denied(fs::write(place.join("new"), "x").unwrap_err()));
             assert!(denied(fs::rename(state.join("log/done"), place.join("out")).unwrap_err()));
         }
-        println!("held: with Landlock {has_landlock}");
+        writeln!(std::io::stdout(), "held: with Landlock {has_landlock}").unwrap();
     }
 }
