@@ -185,7 +185,7 @@ impl Rebuild {
         }
         rebuilt.reports().iter().for_each(|report| show_why(report, self.report.is_some()));
         if self.diffoscope {
-            let none = "diffoscope is not installed, or had nothing to compare";
+            let none = "diffoscope gave nothing: it is not installed, or failed, or had nothing to compare";
             output::line(rebuilt.deeper().map_or(none, |deeper| deeper.text.as_str()));
         }
         Ok(())

@@ -76,7 +76,7 @@ pub struct Deeper {
 }
 
 /// What of the host a dynamic program may need; what is missing there is left out.
-const SYSTEM: &[&str] = &["usr", "bin", "lib", "lib32", "lib64"];
+const SYSTEM: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64"];
 /// Where everything else stands, inside.
 const PLACE: &str = "/report";
 /// What a program may say when it fails.
@@ -206,6 +206,14 @@ fn prepare(root: &Path) -> io::Result<Vec<Bind>> {
         fs::create_dir_all(root.join(place))?;
     }
     let mut binds = Vec::new();
+    // Where libraries are: without it those that ask for one by name find none.
+    let cache = Path::new("/etc/ld.so.cache");
+    if cache.is_file() {
+        fs::create_dir(root.join("etc"))?;
+        File::create(root.join("etc/ld.so.cache"))?;
+        let (source, target) = (cache.to_owned(), cache.display().to_string());
+        binds.push(Bind { source, target, access: Access::ReadOnly });
+    }
     for name in SYSTEM {
         let source = Path::new("/").join(name);
         // `/bin` may be a link into `/usr`: what is mounted is where it leads.
