@@ -77,6 +77,8 @@ pub struct Deeper {
 
 /// What of the host a dynamic program may need; what is missing there is left out.
 const SYSTEM: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64"];
+/// Which libraries there are: diffoscope's own ask for one by name.
+const LIBRARIES: &str = "/etc/ld.so.cache";
 /// Where everything else stands, inside.
 const PLACE: &str = "/report";
 /// What a program may say when it fails.
@@ -106,7 +108,7 @@ pub fn sandboxed(
         log_bytes: limits::REPORT_JSON_BYTES as u64 + 2,
         ..crate::sandbox::Limits::step()
     };
-    let (ended, said) = run_in(sandbox, &binds, words, run, cancel)?;
+    let (ended, said) = run_in(sandbox, &binds, &[], words, run, cancel)?;
     if let Ended::Failure(code) = ended {
         return Err(ReportError::Ended { code, said: shown(&said, SAID) });
     }
@@ -149,7 +151,7 @@ pub fn deepened(
         ..crate::sandbox::Limits::step()
     };
     let binds = [(published, "published"), (produced, "produced")];
-    let (ended, said) = run_in(sandbox, &binds, words, run, cancel)?;
+    let (ended, said) = run_in(sandbox, &binds, &[LIBRARIES], words, run, cancel)?;
     match ended {
         // 1 is its word for files that differ.
         Ended::Success | Ended::Failure(1) => {}
@@ -165,6 +167,7 @@ pub fn deepened(
 fn run_in(
     sandbox: &Sandbox,
     files: &[(&Path, &str)],
+    host: &[&str],
     command: Vec<String>,
     limits: crate::sandbox::Limits,
     cancel: &Cancel,
@@ -173,6 +176,9 @@ fn run_in(
         .map_err(|source| fault("make a directory in", &env::temp_dir(), source))?;
     let root = scratch.path().join("root");
     let mut binds = prepare(&root).map_err(|source| fault("prepare", &root, source))?;
+    for file in host.iter().map(Path::new).filter(|file| file.is_file()) {
+        binds.push(place(&root, file).map_err(|source| fault("prepare", &root, source))?);
+    }
     for (source, name) in files {
         let target = root.join("report").join(name);
         File::create(&target).map_err(|source| fault("prepare", &target, source))?;
@@ -206,14 +212,6 @@ fn prepare(root: &Path) -> io::Result<Vec<Bind>> {
         fs::create_dir_all(root.join(place))?;
     }
     let mut binds = Vec::new();
-    // Where libraries are: without it those that ask for one by name find none.
-    let cache = Path::new("/etc/ld.so.cache");
-    if cache.is_file() {
-        fs::create_dir(root.join("etc"))?;
-        File::create(root.join("etc/ld.so.cache"))?;
-        let (source, target) = (cache.to_owned(), cache.display().to_string());
-        binds.push(Bind { source, target, access: Access::ReadOnly });
-    }
     for name in SYSTEM {
         let source = Path::new("/").join(name);
         // `/bin` may be a link into `/usr`: what is mounted is where it leads.
@@ -224,6 +222,15 @@ fn prepare(root: &Path) -> io::Result<Vec<Bind>> {
         }
     }
     Ok(binds)
+}
+
+/// A file of the host, where it is on the host.
+fn place(root: &Path, file: &Path) -> io::Result<Bind> {
+    let inside = root.join(file.strip_prefix("/").unwrap_or(file));
+    fs::create_dir_all(inside.parent().unwrap_or(root))?;
+    File::create(inside)?;
+    let (source, target) = (file.to_owned(), file.display().to_string());
+    Ok(Bind { source, target, access: Access::ReadOnly })
 }
 
 /// A program of the host's `/usr`, the only place that is seen inside.
