@@ -64,10 +64,23 @@ fn the_documented_rust_example_is_one_static_program() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let built = document(&output)["unpublished"][0].clone();
     assert_eq!(built["produced"], built["again"]);
-    let bytes = fs::read(made.path().join("hello-rust")).unwrap();
-    let interpreter = b"ld-linux";
-    assert!(bytes.starts_with(b"\x7fELF"));
-    assert!(!bytes.windows(interpreter.len()).any(|part| part == interpreter), "it is not static");
+    let program = made.path().join("hello-rust");
+    assert!(!segments(&program).contains(&INTERPRETER), "it is not static");
+    let dynamic = segments(&reattest_tests::program());
+    assert!(dynamic.contains(&INTERPRETER), "what a program that is not has: {dynamic:?}");
+}
+
+/// The type of the segment that names a dynamic linker; `elf(5)`.
+const INTERPRETER: u32 = 3;
+
+/// The types of an ELF file's segments: 64 bits, little-endian.
+fn segments(program: &Path) -> Vec<u32> {
+    let bytes = fs::read(program).unwrap();
+    assert!(bytes.starts_with(b"\x7fELF\x02\x01"), "{}", program.display());
+    let table = usize::try_from(u64::from_le_bytes(bytes[32..40].try_into().unwrap())).unwrap();
+    let [size, count] = [54, 56].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+    let starts = (0..usize::from(count)).map(|row| table + row * usize::from(size));
+    starts.map(|at| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())).collect()
 }
 
 #[test]
