@@ -10,7 +10,9 @@ use crate::canonical::{self, CanonicalError};
 use crate::digest::Digest;
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::limits::{BUNDLE_LINES_MAX, BUNDLE_MAX, DOCUMENT_MAX, PROOF_HASHES_MAX};
-use crate::log::{CheckpointError, InclusionProof, Origin, SignedCheckpoint};
+use crate::log::{
+    CheckpointError, ConsistencyProof, ForkProof, InclusionProof, Origin, SignedCheckpoint,
+};
 use crate::quoted::{quoted, said};
 
 /// A bundle that cannot be read or written as a whole.
@@ -78,6 +80,8 @@ pub struct Bundle {
     pub proofs: Vec<LoggedAt>,
     /// Heads of those logs.
     pub checkpoints: Vec<SignedCheckpoint>,
+    /// Proofs that a key signed two histories.
+    pub forks: Vec<ForkProof>,
     /// What operators say about the keys of those logs: certificates, revocations, rotations.
     pub certificates: Vec<Envelope>,
     /// Recipes that the attestations name, canonical JSON each.
@@ -108,6 +112,17 @@ struct CheckpointLine {
     about: Named,
     note: String,
     reattest: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ForkLine {
+    #[serde(rename = "for")]
+    about: Named,
+    hashes: Vec<Digest>,
+    larger: String,
+    reattest: String,
+    root: Digest,
+    smaller: String,
 }
 
 #[derive(Serialize)]
@@ -188,6 +203,9 @@ impl Bundle {
         for head in &self.checkpoints {
             line(&mut out, "checkpoint", &checkpoint_line(head))?;
         }
+        for fork in &self.forks {
+            line(&mut out, "fork", &fork_line(fork))?;
+        }
         for envelope in &self.envelopes {
             out.extend_from_slice(envelope.as_bytes());
             out.push(b'\n');
@@ -210,6 +228,7 @@ impl Bundle {
             None => self.envelopes.push(Envelope::parse(line).map_err(said)?),
             Some("proof") => self.proofs.push(read_proof(line)?),
             Some("checkpoint") => self.checkpoints.push(read_checkpoint(line)?),
+            Some("fork") => self.forks.push(read_fork(line)?),
             Some("certificate") => self.certificates.push(read_certificate(line)?),
             Some("recipe") => self.recipes.push(read_document(line)?),
             Some("lock") => self.locks.push(read_document(line)?),
@@ -270,6 +289,18 @@ fn checkpoint_line(head: &SignedCheckpoint) -> CheckpointLine {
     }
 }
 
+/// A fork is about the key whose log it is.
+fn fork_line(fork: &ForkProof) -> ForkLine {
+    ForkLine {
+        about: Named(fork.origin().key_digest()),
+        hashes: fork.proof().hashes.clone(),
+        larger: fork.larger().as_str().to_owned(),
+        reattest: "fork".to_owned(),
+        root: fork.root(),
+        smaller: fork.smaller().as_str().to_owned(),
+    }
+}
+
 /// An envelope's canonical bytes are JSON already, so the line carries them as a value.
 fn certificate_line(certificate: &Envelope) -> CertificateLine {
     CertificateLine {
@@ -317,6 +348,18 @@ fn read_checkpoint(line: &[u8]) -> Result<SignedCheckpoint, String> {
         .map_err(|error: CheckpointError| said(error))?;
     let key = head.unverified().origin.key_digest();
     if key == line.about.0 { Ok(head) } else { Err("it heads another key's log".to_owned()) }
+}
+
+fn read_fork(line: &[u8]) -> Result<ForkProof, String> {
+    let line: ForkLine = read(line)?;
+    if line.hashes.len() > PROOF_HASHES_MAX {
+        return Err(format!("its proof has more than {PROOF_HASHES_MAX} hashes"));
+    }
+    let head = |note: &str| SignedCheckpoint::parse(note.as_bytes()).map_err(said);
+    let (smaller, larger) = (head(&line.smaller)?, head(&line.larger)?);
+    let fork = ForkProof::new(smaller, larger, line.root, ConsistencyProof { hashes: line.hashes });
+    let key = fork.origin().key_digest();
+    if key == line.about.0 { Ok(fork) } else { Err("it is of another key's log".to_owned()) }
 }
 
 fn read_certificate(line: &[u8]) -> Result<Envelope, String> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! operators' words  verify -> which keys there are, who vouches for each, and up to which head
-//! checkpoints       verify -> heads; two heads of one log and size with two roots: a fork
+//! checkpoints       verify -> heads; two heads of one log that cannot both be true: a fork
 //! envelopes         verify -> Authentic -> claim -> proof under a head -> Logged
 //! ```
 //!

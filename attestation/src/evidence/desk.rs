@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::envelope::{Authentic, Envelope};
 use crate::key::PublicKey;
 use crate::log::{
-    Checkpoint, Origin, SignedCheckpoint, VerifiedCheckpoint, inclusion_root, leaf_hash,
+    Checkpoint, ForkProof, Origin, SignedCheckpoint, VerifiedCheckpoint, inclusion_root, leaf_hash,
 };
 use crate::statement::{Certified, Claim, OperatorWord, Rebuild, Retraction, Revoked};
 
@@ -66,6 +66,7 @@ impl<'a> Desk<'a> {
         self.operators_words(&bundle.certificates);
         self.heads(&bundle.checkpoints);
         self.find_two_heads();
+        self.proven_forks(&bundle.forks);
         self.statements(&bundle.envelopes, &bundle.proofs);
         self.rebuilds.sort_by_key(|logged| (logged.key(), logged.position, logged.digest()));
         self.retractions.sort_by_key(|logged| (logged.key(), logged.position, logged.digest()));
@@ -157,6 +158,28 @@ impl<'a> Desk<'a> {
                 self.forked.extend(self.keys.get(&origin.key_digest()));
             }
         }
+    }
+
+    /// Two heads of different sizes, shown to be of two histories.
+    fn proven_forks(&mut self, forks: &[ForkProof]) {
+        for fork in forks {
+            match self.fork(fork) {
+                Ok(key) => {
+                    self.forked.insert(key);
+                }
+                Err(why) => self.refuse(format!("fork of {}", fork.origin()), why),
+            }
+        }
+    }
+
+    fn fork(&self, fork: &ForkProof) -> Result<PublicKey, Why> {
+        if fork.origin().network() != self.network {
+            let why = format!("it is of another network than {}", self.network);
+            return Err((Blame::Carrier, why));
+        }
+        let key = self.keys.get(&fork.origin().key_digest()).ok_or_else(no_certificate)?;
+        let forked = fork.verify(key).map_err(|error| (Blame::Carrier, error.to_string()))?;
+        Ok(forked.key())
     }
 
     fn statements(&mut self, envelopes: &[Envelope], proofs: &[LoggedAt]) {

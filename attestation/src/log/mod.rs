@@ -6,11 +6,13 @@ pub mod stored;
 mod note;
 pub mod checkpoint;
 pub mod cosignature;
+pub mod fork;
 pub mod tlog_proof;
 pub mod tiles;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Origin, SignedCheckpoint, VerifiedCheckpoint};
 pub use cosignature::{WitnessKey, WitnessKeyError};
+pub use fork::{ForkError, ForkProof, Forked};
 pub use proof::{
     ConsistencyProof, InclusionProof, ProofError, inclusion_root, prove_consistency,
     prove_inclusion, verify_consistency, verify_inclusion,
