@@ -37,6 +37,12 @@ pub struct Config {
     /// Peers to dial, as multiaddrs that may end in `/p2p/PEER`.
     #[serde(default)]
     pub peers: Vec<String>,
+    /// How peers are found besides these.
+    #[serde(default)]
+    pub find: Find,
+    /// The peers of a private network, by the names that end their addresses; without it, any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_peers: Option<Vec<String>>,
     /// The rebuilder's key; read by the signer alone.
     #[serde(default)]
     pub key: Option<PathBuf>,
@@ -56,6 +62,18 @@ pub struct Config {
     /// signer signs a lie. It harms nobody but its own operator's name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lies: bool,
+}
+
+/// How peers are found besides those that are named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// On the local network, by mDNS.
+    #[serde(default)]
+    pub local_network: bool,
+    /// By asking connected peers whom they know, with Kademlia.
+    #[serde(default)]
+    pub peers: bool,
 }
 
 /// The registries, where the machine's own package managers do not say them.

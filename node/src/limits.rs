@@ -27,6 +27,9 @@ pub const RESPONSE_ENTRY_BYTES: usize = 1024 * 1024;
 /// Bytes of one response between nodes: entries or one document, and their framing.
 pub const RESPONSE_BYTES: usize = 2 * 1024 * 1024;
 
+/// Addresses that one peer may say to listen at: a few interfaces, each with TCP and QUIC.
+pub const ADDRESSES_PER_PEER: usize = 16;
+
 /// Heads in one response: one for each log of some 30 operators over two years.
 pub const HEADS_PER_RESPONSE: usize = 64;
 
@@ -37,11 +40,29 @@ pub const DOCUMENT_BYTES: usize = 1024 * 1024;
 /// for now is only missing in bundles.
 pub const DOCUMENTS_WANTED: usize = 10_000;
 
-/// Bytes of entries held in memory while one log is pulled towards one checkpoint.
-///
-/// KNOWN: a log that is further behind than this is not caught up. Verifying ranges by consistency
-/// proofs lifts it.
-pub const PULL_BYTES: usize = 64 * 1024 * 1024;
+/// Entries of one range that a peer is asked for: a tile, which is one file on its disk.
+pub const RANGE_ENTRIES: u64 = 256;
+
+/// Ranges that are asked for or held at once, over all logs: with [`RESPONSE_ENTRY_BYTES`] each they
+/// take 16 MiB, and keep a link of 100 ms and 1 Gbit/s full.
+pub const RANGES: usize = 16;
+
+/// Ranges that are asked of one peer at once: below what its transport takes in parallel.
+pub const RANGES_PER_PEER: usize = 8;
+
+/// Entries below a head that are looked at for announcements and documents: what was announced
+/// before them is history, and its documents are asked for when somebody asks.
+pub const LEARNED_ENTRIES: u64 = 4096;
+
+/// Heads below the newest one that were found consistent, remembered for each log: peers that are
+/// behind show them again and again.
+pub const OLDER_HEADS: usize = 16;
+
+/// Questions for consistency that are out at once: one for each peer.
+pub const DOUBTS: usize = 128;
+
+/// Documents that are asked for at once: of some hundred KiB each, they take as much as ranges.
+pub const DOCUMENTS_ASKED: usize = 32;
 
 /// Logs that a node follows: operators of a policy, some years each.
 pub const LOGS: usize = 1024;
@@ -57,6 +78,64 @@ pub const BUILD_ATTEMPTS: u32 = 3;
 
 /// Seconds before a build that failed by our own fault is tried again, times the attempt.
 pub const BUILD_RETRY_SECONDS: i64 = 30;
+
+/// Gossiped messages that one peer may hand over, a second and at once: heads of a large network at
+/// one a second each, and twice that many after a partition.
+pub const GOSSIP_PER_SECOND: u32 = 200;
+/// See [`GOSSIP_PER_SECOND`].
+pub const GOSSIP_BURST: u32 = 2_000;
+
+/// Requests that one peer may send, a second and at once: catching up takes one for 256 entries, or
+/// one for a document.
+pub const REQUESTS_PER_SECOND: u32 = 2_000;
+/// See [`REQUESTS_PER_SECOND`].
+pub const REQUEST_BURST: u32 = 8_000;
+
+/// Heads of strangers, operators whom the policy does not name: their share of memory is some MiB,
+/// whatever their number.
+pub const STRANGERS: usize = 256;
+
+/// Heads of strangers that came from one peer.
+pub const STRANGERS_PER_PEER: usize = 32;
+
+/// Seconds for which a stranger's head is kept.
+pub const STRANGER_SECONDS: i64 = 3_600;
+
+/// Words (revocations, rotations) that are kept of one operator, below the policy's own bound on
+/// keys: an operator has a few keys a year.
+pub const WORDS_PER_OPERATOR: usize = 64;
+
+/// Seconds after which one penalty point is forgiven.
+pub const PENALTY_SECONDS: i64 = 60;
+
+/// Seconds for which a dropped peer stays out.
+pub const BAN_SECONDS: i64 = 600;
+
+/// Dropped peers that are remembered; the oldest is forgotten first.
+pub const BANNED: usize = 1024;
+
+/// Connections that this node opens by itself: as many as gossip's mesh wants.
+pub const OUTBOUND: usize = 8;
+
+/// Connections that this node opens into one range of addresses (an IPv4 /16, an IPv6 /32), so that
+/// whoever owns one range cannot be all that it knows.
+pub const OUTBOUND_PER_RANGE: usize = 2;
+
+/// Connections from one range of addresses; those of this machine are not counted.
+pub const INBOUND_PER_RANGE: usize = 32;
+
+/// Addresses of peers that are remembered, at most as many of one range as
+/// [`INBOUND_PER_RANGE`].
+pub const KNOWN_ADDRESSES: usize = 1024;
+
+/// Seconds after which a witness cosigns the head of an idle log again.
+pub const COSIGN_SECONDS: i64 = 3_600;
+
+/// Heads that a witness's signer is given at one beat of the clock.
+pub const COSIGN_AT_ONCE: usize = 32;
+
+/// Peers that wait for a cosignature of one log.
+pub const COSIGN_WAITING: usize = 32;
 
 /// Seconds until a request that no answer came to is asked of another peer.
 pub const REQUEST_SECONDS: i64 = 10;

@@ -55,7 +55,7 @@ pub fn evidence(
     }
     for log in store.logs() {
         bundle.checkpoints.extend(log.checkpoint().cloned());
-        bundle.checkpoints.extend(log.fork()?);
+        bundle.forks.extend(log.fork()?);
         let certificate = log.certificate().and_then(|bytes| Envelope::parse(bytes).ok());
         bundle.certificates.extend(certificate);
     }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use reattest::limits::RESPONSE_ENTRY_BYTES;
-use reattest::protocol::{CheckedHead, Head, Identity, Recovered};
-use reattest_attestation::log::{Frontier, Origin, leaf_hash};
+use reattest::protocol::{CheckedHead, Fork, Head, Identity, Recovered, Response};
+use reattest_attestation::log::tiles::{decode_entries, encode_entry};
+use reattest_attestation::log::{ConsistencyProof, Frontier, Origin, leaf_hash, prove_consistency};
 use reattest_attestation::{Digest, Timestamp};
 use serde_bytes::ByteBuf;
 
@@ -17,8 +18,8 @@ pub struct StoredLog {
     pub entries: Vec<Vec<u8>>,
     /// Its newest head.
     pub head: Option<Head>,
-    /// Two heads of it that cannot both be true, where they were seen.
-    pub fork: Option<Box<(Head, Head)>>,
+    /// The proof that it was forked, where it was seen.
+    pub fork: Option<Box<Fork>>,
 }
 
 /// The disk of one node.
@@ -49,10 +50,32 @@ impl Disk {
     }
 
     /// Appends entries that were pulled from a peer. Here lives the canary.
-    pub fn append_pulled(&mut self, origin: &Origin, from: u64, entries: &[Vec<u8>]) -> bool {
-        let lost = usize::from(self.loses_entries && from > 0);
-        let kept = entries.len().saturating_sub(lost);
-        self.append(origin, from, entries.get(..kept).unwrap_or_default())
+    pub fn extend(&mut self, origin: &Origin, from: u64, bundle: &[u8]) -> bool {
+        let entries = decode_entries(bundle).unwrap_or_default();
+        let mut entries: Vec<Vec<u8>> = entries.into_iter().map(<[u8]>::to_vec).collect();
+        if self.loses_entries && from > 0 {
+            entries.pop();
+        }
+        self.append(origin, from, &entries)
+    }
+
+    /// Forgets what is beyond a size.
+    pub fn rewind(&mut self, origin: &Origin, size: u64) {
+        if let Some(log) = self.logs.get_mut(origin) {
+            log.entries.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// The root over the first `old` entries of a log, and the way from it to the first `new`.
+    pub fn way(&self, origin: &Origin, old: u64, new: u64) -> Option<(Digest, ConsistencyProof)> {
+        let new = usize::try_from(new).ok()?;
+        let entries = self.logs.get(origin)?.entries.get(..new)?;
+        let leaves: Vec<Digest> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        let mut frontier = Frontier::new();
+        for leaf in leaves.get(..usize::try_from(old).ok()?)? {
+            frontier.push(*leaf);
+        }
+        Some((frontier.root(), prove_consistency(&leaves, old)?))
     }
 
     /// Publishes a head.
@@ -60,18 +83,28 @@ impl Disk {
         self.logs.entry(origin.clone()).or_default().head = Some(head);
     }
 
-    /// Entries of a log, as many as one answer holds.
-    pub fn read(&self, origin: &Origin, from: u64, until: u64) -> Vec<ByteBuf> {
+    /// Entries of a log, as many as one answer holds, and the way from their end to a head.
+    pub fn serve(&self, origin: &Origin, from: u64, until: u64, head: u64) -> Response {
         let bounds = usize::try_from(from).ok().zip(usize::try_from(until).ok());
         let range = bounds.map_or(0..0, |(from, until)| from..until);
         let entries = self.logs.get(origin).and_then(|log| log.entries.get(range));
-        let mut room = RESPONSE_ENTRY_BYTES;
-        let fits = |entry: &&Vec<u8>| {
-            let left = room.checked_sub(entry.len());
-            room = left.unwrap_or(0);
-            left.is_some()
-        };
-        entries.unwrap_or_default().iter().take_while(fits).cloned().map(ByteBuf::from).collect()
+        let (mut bundle, mut end) = (Vec::new(), from);
+        for entry in entries.unwrap_or_default() {
+            if !bundle.is_empty() && bundle.len().saturating_add(entry.len()) > RESPONSE_ENTRY_BYTES
+                || encode_entry(entry, &mut bundle).is_err()
+            {
+                break;
+            }
+            end = end.saturating_add(1);
+        }
+        let bundle = ByteBuf::from(bundle);
+        if end == head {
+            return Response::Entries { bundle, proof: Vec::new() };
+        }
+        match self.way(origin, end, head) {
+            Some((_, proof)) => Response::Entries { bundle, proof: proof.hashes },
+            None => Response::Nothing,
+        }
     }
 
     /// The logs as a node finds them at its start, each checked against its head.
@@ -84,17 +117,24 @@ impl Disk {
             let head = CheckedHead::check(identity, head, now)
                 .map_err(|refusal| broken(refusal.text()))?;
             let size = usize::try_from(head.size()).unwrap_or(usize::MAX);
-            let entries = log.entries.get(..size).ok_or_else(|| broken("entries are missing"))?;
-            let mut frontier = Frontier::new();
-            for entry in entries {
-                frontier.push(leaf_hash(entry));
-            }
-            if frontier.root() != head.checkpoint().checkpoint().root {
+            let under = log.entries.get(..size).ok_or_else(|| broken("entries are missing"))?;
+            let frontier = frontier_over(under);
+            if frontier.root() != head.root() {
                 return Err(broken("its entries do not lead to its head"));
             }
-            let entries = entries.to_vec();
-            recovered.push(Recovered { head, frontier, forked: log.fork.clone(), entries });
+            let (recent, extended) = (log.entries.clone(), frontier_over(&log.entries));
+            let forked = log.fork.clone();
+            recovered.push(Recovered { head, frontier, extended, forked, recent });
         }
         Ok(recovered)
     }
+}
+
+/// The frontier over these entries.
+pub fn frontier_over(entries: &[Vec<u8>]) -> Frontier {
+    let mut frontier = Frontier::new();
+    for entry in entries {
+        frontier.push(leaf_hash(entry));
+    }
+    frontier
 }

@@ -1,7 +1,7 @@
 //! What goes wrong: connections, power cuts, partitions, a forked log, and the end of it all.
 
 use reattest::limits::DIAL_SECONDS;
-use reattest::protocol::{Event, Head};
+use reattest::protocol::{Address, Event, Head};
 use serde_bytes::ByteBuf;
 
 use crate::agenda::Happening;
@@ -22,7 +22,10 @@ impl World {
             for (name, peer) in [(one, other), (other, one)] {
                 let life = self.members.get_mut(&name).and_then(|member| member.life.as_mut());
                 let _new = life.is_some_and(|life| life.transport.connected.insert(peer));
-                self.feed(name, vec![Event::Connected(peer.peer())])?;
+                let address = Address { text: format!("/memory/{peer}"), ip: None };
+                let dialled = name < peer;
+                let connected = Event::Connected { peer: peer.peer(), address, dialled };
+                self.feed(name, vec![connected])?;
             }
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! A peer that speaks the protocol and lies in it: wrong entries, garbage, a forked head of its own log.
 
 use reattest::protocol::{Head, Response};
+use reattest_attestation::Digest;
 use reattest_attestation::log::Origin;
+use reattest_attestation::log::tiles::{decode_entries, encode_entry};
 use serde_bytes::ByteBuf;
 
 use crate::odds::Dice;
@@ -53,29 +55,32 @@ impl Liar {
             return response;
         }
         match (response, asked) {
-            (Response::Entries(entries), Some((origin, from))) if origin == own => {
-                Response::Entries(self.other_history(from, entries))
+            (Response::Entries { bundle, proof }, Some((origin, from))) if origin == own => {
+                Response::Entries { bundle: self.other_history(from, bundle), proof }
             }
-            (Response::Entries(entries), _) => Response::Entries(self.wrong(entries)),
-            (Response::Heads { heads, forks }, _) => {
-                Response::Heads { heads: self.other_heads(own, heads), forks }
+            (Response::Entries { bundle, proof }, _) => self.wrong(&bundle, proof),
+            (Response::Heads { heads, forks, words }, _) => {
+                Response::Heads { heads: self.other_heads(own, heads), forks, words }
+            }
+            (Response::Consistency { proof, .. }, _) => {
+                Response::Consistency { root: Digest::of(b"another root"), proof }
             }
             (Response::Document(_), _) => {
                 Response::Document(Some(ByteBuf::from(b"another recipe".to_vec())))
             }
+            (Response::Nothing, _) => Response::Nothing,
         }
     }
 
     /// The entries of the second history: they lead to its head, and to no other.
-    fn other_history(&self, from: u64, mut entries: Vec<ByteBuf>) -> Vec<ByteBuf> {
-        let Some(forgery) = &self.forgery else {
-            return entries;
-        };
+    fn other_history(&self, from: u64, bundle: ByteBuf) -> ByteBuf {
+        let Some(forgery) = &self.forgery else { return bundle };
+        let mut entries = entries_of(&bundle);
         let place = forgery.index.checked_sub(from).and_then(|place| usize::try_from(place).ok());
         if let Some(entry) = place.and_then(|place| entries.get_mut(place)) {
-            *entry = ByteBuf::from(forgery.entry.clone());
+            entry.clone_from(&forgery.entry);
         }
-        entries
+        bundle_of(&entries)
     }
 
     fn other_heads(&self, own: &Origin, heads: Vec<Head>) -> Vec<Head> {
@@ -88,18 +93,33 @@ impl Liar {
         heads.into_iter().map(forged).collect()
     }
 
-    /// An entry changed, an entry too many, an entry missing, or none at all.
-    fn wrong(&mut self, mut entries: Vec<ByteBuf>) -> Vec<ByteBuf> {
-        match self.dice.below(4) {
+    /// An entry changed, an entry too many, an entry missing, none at all, or another proof.
+    fn wrong(&mut self, bundle: &[u8], mut proof: Vec<Digest>) -> Response {
+        let mut entries = entries_of(bundle);
+        match self.dice.below(5) {
             0 => {
                 if let Some(byte) = entries.last_mut().and_then(|entry| entry.last_mut()) {
                     *byte ^= 1;
                 }
             }
-            1 => entries.push(ByteBuf::from(b"one too many".to_vec())),
+            1 => entries.push(b"one too many".to_vec()),
             2 if entries.len() > 1 => drop(entries.remove(0)),
+            3 => proof.push(Digest::of(b"a hash too many")),
             _ => entries.clear(),
         }
-        entries
+        Response::Entries { bundle: bundle_of(&entries), proof }
     }
+}
+
+fn entries_of(bundle: &[u8]) -> Vec<Vec<u8>> {
+    decode_entries(bundle).unwrap_or_default().into_iter().map(<[u8]>::to_vec).collect()
+}
+
+fn bundle_of(entries: &[Vec<u8>]) -> ByteBuf {
+    let mut bundle = Vec::new();
+    for entry in entries {
+        // What is too long for an entry is left out: a liar may do that too.
+        let _left_out = encode_entry(entry, &mut bundle);
+    }
+    ByteBuf::from(bundle)
 }

@@ -6,12 +6,12 @@ use reattest::protocol::{
     BuildEnd, CheckedHead, Core, Effect, Event, Head, Identity, Notice, Request, RequestId,
     Response, Ticket,
 };
-use reattest_attestation::log::{Frontier, Origin, leaf_hash};
+use reattest_attestation::log::{Frontier, Origin};
 use reattest_attestation::{Digest, Purl, Timestamp};
 use serde_bytes::ByteBuf;
 
 use crate::checkers::{Broken, Invariant};
-use crate::disk::Disk;
+use crate::disk::{Disk, frontier_over};
 use crate::liar::Liar;
 use crate::network::{Name, Packet};
 use crate::signer::Signer;
@@ -90,10 +90,9 @@ impl Member {
             self.disk.publish(&self.signer.origin, head_of(&self.signer, note));
         }
         let recovered = self.disk.recover(&self.identity, now)?;
-        let held = self.disk.documents.keys().copied().collect();
         self.lives = self.lives.saturating_add(1);
         self.life = Some(Life {
-            core: Core::new(self.identity.clone(), held, recovered),
+            core: Core::new(self.identity.clone(), recovered),
             transport: Transport::of_life(self.lives),
             given_up: BTreeSet::new(),
         });
@@ -207,11 +206,7 @@ impl Member {
     }
 
     fn frontier(&self, origin: &Origin) -> Frontier {
-        let mut frontier = Frontier::new();
-        for entry in self.disk.logs.get(origin).iter().flat_map(|log| &log.entries) {
-            frontier.push(leaf_hash(entry));
-        }
-        frontier
+        self.disk.logs.get(origin).map(|log| frontier_over(&log.entries)).unwrap_or_default()
     }
 
     /// Performs an effect; the event that follows from it at once, if any.
@@ -233,17 +228,48 @@ impl Member {
                 self.ask(Name::of(&peer), request, &question, out)?;
             }
             Effect::Reply { ticket, response } => self.reply(ticket, None, response, out)?,
-            Effect::Serve { ticket, origin, from, until } => {
-                let entries = Response::Entries(self.disk.read(&origin, from, until));
+            Effect::Serve { ticket, origin, from, until, head } => {
+                let entries = self.disk.serve(&origin, from, until, head);
                 self.reply(ticket, Some((&origin, from)), entries, out)?;
+            }
+            Effect::ServeConsistency { ticket, origin, old, new } => {
+                let response = match self.disk.way(&origin, old, new) {
+                    Some((root, proof)) => Response::Consistency { root, proof: proof.hashes },
+                    None => Response::Nothing,
+                };
+                self.reply(ticket, None, response, out)?;
             }
             Effect::ServeDocument { ticket, digest } => {
                 let document = self.disk.documents.get(&digest).cloned().map(ByteBuf::from);
                 self.reply(ticket, None, Response::Document(document), out)?;
             }
-            Effect::Store { head, from, entries } => {
-                return self.store(&head, from, &entries).map(Some);
+            Effect::Extend { origin, from, bundle } => {
+                self.spend()?;
+                let written = self.disk.extend(&origin, from, &bundle);
+                let done =
+                    if written { Event::Extended { origin } } else { Event::NotStored { origin } };
+                return Ok(Some(done));
             }
+            Effect::Rewind { origin, size } => self.disk.rewind(&origin, size),
+            Effect::StoreHead { head } => {
+                self.spend()?;
+                let origin = head.origin().clone();
+                self.disk.publish(&origin, head.head().clone());
+                return Ok(Some(Event::Stored { origin }));
+            }
+            Effect::Compare { head, with } => {
+                let held = self.disk.way(head.origin(), head.size(), with);
+                return Ok(Some(Event::Compared { head, with, held }));
+            }
+            Effect::FindDocument(digest) => {
+                let held = self.disk.documents.contains_key(&digest);
+                return Ok((!held).then_some(Event::NoDocument(digest)));
+            }
+            // No node of this world is a witness, dials by itself, or has an operator who speaks.
+            Effect::Cosign { .. }
+            | Effect::ShowSigner { .. }
+            | Effect::StoreWord(_)
+            | Effect::Dial { .. } => {}
             Effect::StoreDocument(document) => {
                 self.disk.documents.insert(Digest::of(&document), document);
             }
@@ -291,17 +317,6 @@ impl Member {
         Ok(())
     }
 
-    /// Entries, then head: a power cut between them leaves entries that no head covers.
-    fn store(&mut self, head: &CheckedHead, from: u64, all: &[Vec<u8>]) -> Result<Event, Halt> {
-        let origin = head.origin().clone();
-        if !self.disk.append_pulled(&origin, from, all) {
-            return Ok(Event::NotStored { origin });
-        }
-        self.spend()?;
-        self.disk.publish(&origin, head.head().clone());
-        Ok(Event::Stored { origin })
-    }
-
     fn notice(&mut self, notice: Notice, out: &mut Vec<Out>) {
         match &notice {
             Notice::Forked { origin, proof } => {
@@ -311,7 +326,11 @@ impl Member {
                 let life = self.life.as_mut();
                 let _new = life.is_some_and(|life| life.given_up.insert(purl.clone()));
             }
-            Notice::Grew { .. } | Notice::Refused { .. } => {}
+            Notice::Grew { .. }
+            | Notice::Refused { .. }
+            | Notice::RolledBack { .. }
+            | Notice::OwnLogAhead { .. }
+            | Notice::Word { .. } => {}
         }
         out.push(Out::Said(notice));
     }

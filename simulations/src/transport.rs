@@ -112,7 +112,7 @@ impl Transport {
                 let request = codec::decode::<REQUEST_BYTES, _>(&bytes).ok()?;
                 let ticket = Ticket(self.number());
                 self.tickets.insert(ticket, (from, number));
-                Some(Event::Asked { ticket, request })
+                Some(Event::Asked { from: from.peer(), ticket, request })
             }
             Packet::Answer(number, bytes) => {
                 let (_, request) = self.asked.remove(&number).filter(|(peer, _)| *peer == from)?;

@@ -367,6 +367,9 @@ fn members(honest: &[Name], liar: Name, odds: &Odds, seed: u64) -> Result<Member
             operators: operators.clone(),
             own: Some(signer.public_key()),
             rebuilds: name != liar,
+            witnesses: Vec::new(),
+            cosigns: false,
+            allowed: None,
         };
         // Dice of its own: whether it lies does not move the faults of the network.
         let lies = (name == liar).then(|| Liar::new(Dice::of(!seed), odds.lie));

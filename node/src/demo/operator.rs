@@ -53,6 +53,8 @@ impl Operator {
             cache: Cache::default(),
             consumer_key: None,
             lies,
+            find: crate::config::Find::default(),
+            allowed_peers: None,
         };
         let config_file = directory.join("config.toml");
         Ok(Self { name, key, config, config_file, process: None })

@@ -11,7 +11,7 @@ use super::peers::{Peer, RequestId};
 use super::refusal::Refusal;
 use super::sync::is_due;
 use crate::entry::documents_of;
-use crate::limits::{DOCUMENT_BYTES, DOCUMENTS_WANTED, REQUEST_SECONDS};
+use crate::limits::{DOCUMENT_BYTES, DOCUMENTS_ASKED, DOCUMENTS_WANTED, REQUEST_SECONDS};
 
 #[derive(Debug, Clone)]
 struct Asked {
@@ -20,10 +20,11 @@ struct Asked {
     at: Timestamp,
 }
 
-/// The documents that are held, and those that are looked for.
+/// The documents that are looked for. Which ones are held, the store says.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
-    held: BTreeSet<Digest>,
+    /// Named by entries; whether they are on disk is not known yet.
+    named: BTreeSet<Digest>,
     wanted: BTreeMap<Digest, Wanted>,
 }
 
@@ -33,14 +34,23 @@ struct Wanted {
     asked: Option<Asked>,
     /// How often it was asked for: each time somebody else is.
     tries: usize,
+    /// Not to be asked for before this.
+    not_before: Option<Timestamp>,
+}
+
+impl Wanted {
+    /// Everybody was asked once: the next round waits, longer each time.
+    fn rest(&mut self, peers: usize, now: Timestamp) {
+        let rounds = self.tries.checked_div(peers.max(1)).unwrap_or(0);
+        if self.tries.checked_rem(peers.max(1)) == Some(0) {
+            let seconds = REQUEST_SECONDS.saturating_mul(1 << rounds.min(2));
+            self.not_before = Some(Timestamp::from_unix(now.as_unix().saturating_add(seconds)));
+        }
+    }
 }
 
 impl Documents {
-    pub(super) fn holding(held: BTreeSet<Digest>) -> Self {
-        Self { held, ..Self::default() }
-    }
-
-    /// Notes the documents that a claim names.
+    /// Notes the documents that a claim names and that are not held.
     pub(super) fn want(&mut self, claim: &Claim) {
         for digest in documents_of(claim) {
             self.want_digest(digest);
@@ -48,8 +58,9 @@ impl Documents {
     }
 
     pub(super) fn want_digest(&mut self, digest: Digest) {
-        if !self.held.contains(&digest) && self.wanted.len() < DOCUMENTS_WANTED {
-            self.wanted.entry(digest).or_default();
+        let all = self.named.len().saturating_add(self.wanted.len());
+        if all < DOCUMENTS_WANTED && !self.wanted.contains_key(&digest) {
+            self.named.insert(digest);
         }
     }
 
@@ -64,21 +75,49 @@ impl Documents {
 }
 
 impl Core {
-    /// The own builder made this document.
+    /// A document is on disk: the own builder made it, or it was there before.
     pub fn holds_document(&mut self, digest: Digest) {
         self.documents.wanted.remove(&digest);
-        self.documents.held.insert(digest);
     }
 
-    /// Asks one peer after the other for each document that is looked for.
+    /// Looks for a document that somebody asked for and that is not on disk.
+    pub fn want_document(&mut self, digest: Digest) {
+        self.documents.want_digest(digest);
+    }
+
+    /// The store is asked for what entries named since the last event.
+    pub(super) fn find_documents(&mut self, effects: &mut Vec<Effect>) {
+        let named = std::mem::take(&mut self.documents.named);
+        effects.extend(named.into_iter().map(Effect::FindDocument));
+    }
+
+    /// The store does not have a document.
+    pub(super) fn no_document(
+        &mut self,
+        digest: Digest,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.documents.wanted.entry(digest).or_default();
+        self.ask_for_documents(now, effects);
+    }
+
+    /// Asks one peer after the other for each document that is looked for, few at a time.
     pub(super) fn ask_for_documents(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         let peers = self.peers.names();
         if peers.is_empty() {
             return;
         }
+        let waits = |asked: &Asked| !is_due(asked.at, REQUEST_SECONDS, now);
+        let out = |wanted: &&Wanted| wanted.asked.as_ref().is_some_and(waits);
+        let mut room =
+            DOCUMENTS_ASKED.saturating_sub(self.documents.wanted.values().filter(out).count());
         for (digest, wanted) in &mut self.documents.wanted {
-            let waits = |asked: &Asked| !is_due(asked.at, REQUEST_SECONDS, now);
-            if wanted.asked.as_ref().is_some_and(waits) {
+            if room == 0 {
+                return;
+            }
+            let rests = wanted.not_before.is_some_and(|at| now < at && !is_due(now, 0, at));
+            if rests || wanted.asked.as_ref().is_some_and(waits) {
                 continue;
             }
             // Documents begin at different peers, and each goes its own round.
@@ -87,11 +126,16 @@ impl Core {
             let Some(peer) = peers.get(turn.wrapping_rem(peers.len())) else {
                 continue;
             };
+            if !self.peers.may_ask(peer, now) {
+                continue;
+            }
             wanted.tries = wanted.tries.wrapping_add(1);
+            wanted.rest(peers.len(), now);
             let request = self.peers.new_request();
             wanted.asked = Some(Asked { peer: peer.clone(), request, at: now });
             let question = Request::Document(*digest);
             effects.push(Effect::Ask { peer: peer.clone(), request, question });
+            room = room.saturating_sub(1);
         }
     }
 
@@ -100,19 +144,24 @@ impl Core {
         from: &Peer,
         request: RequestId,
         document: Option<Vec<u8>>,
+        now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         let Some(digest) = self.documents.asked_by(from, request) else {
             return;
         };
-        // A peer that does not have it is no liar; another is asked at the next tick.
-        let Some(document) = document else { return };
+        // A peer that does not have it is no liar; another is asked.
+        let Some(document) = document else {
+            self.ask_for_documents(now, effects);
+            return;
+        };
         if document.len() > DOCUMENT_BYTES || Digest::of(&document) != digest {
             self.peers.refuse(from, Refusal::WrongEntries, effects);
             return;
         }
         self.holds_document(digest);
         effects.push(Effect::StoreDocument(document));
+        self.ask_for_documents(now, effects);
     }
 
     pub(super) fn document_did_not_come(&mut self, from: &Peer, request: RequestId) {

@@ -1,10 +1,11 @@
 //! What the shell tells the core, and what the core asks the shell to do.
 
-use reattest_attestation::Purl;
-use reattest_attestation::log::{Frontier, Origin};
+use reattest_attestation::log::{ConsistencyProof, Frontier, Origin};
+use reattest_attestation::{Digest, Purl};
 
+use super::addresses::{Address, Source};
 use super::heads::CheckedHead;
-use super::message::{Head, Request, Response};
+use super::message::{Fork, Request, Response};
 use super::peers::{MessageId, Peer, RequestId, Ticket};
 use super::refusal::Refusal;
 
@@ -15,17 +16,28 @@ pub struct Recovered {
     pub head: CheckedHead,
     /// The frontier under that head.
     pub frontier: Frontier,
-    /// Two heads of it that cannot both be true, where they were seen.
-    pub forked: Option<Box<(Head, Head)>>,
-    /// Its entries, to learn what is announced and what was built.
-    pub entries: Vec<Vec<u8>>,
+    /// The frontier over every entry on disk: what was pulled beyond the head before a stop.
+    pub extended: Frontier,
+    /// The proof that its key signed two histories, where it was seen.
+    pub forked: Option<Box<Fork>>,
+    /// Its last entries, about [`LEARNED_ENTRIES`](crate::limits::LEARNED_ENTRIES), to learn what is
+    /// announced. Those beyond the head are among them: they were proven before they were written,
+    /// and are not pulled again.
+    pub recent: Vec<Vec<u8>>,
 }
 
 /// Something happened.
 #[derive(Debug)]
 pub enum Event {
     /// A peer connected.
-    Connected(Peer),
+    Connected {
+        /// Who.
+        peer: Peer,
+        /// Where it is.
+        address: Address,
+        /// Whether this node opened the connection.
+        dialled: bool,
+    },
     /// The last connection to a peer closed.
     Disconnected(Peer),
     /// A message came by gossip; it is passed on only after a [`Effect::Judge`].
@@ -37,8 +49,26 @@ pub enum Event {
         /// The message.
         bytes: Vec<u8>,
     },
+    /// A peer said what it speaks.
+    Identified {
+        /// Who.
+        peer: Peer,
+        /// The name of its protocol, with network and version.
+        protocol: String,
+    },
+    /// A peer may be found at an address: by the configuration, the local network, or other peers.
+    Discovered {
+        /// Who, where that is known before it is dialled.
+        peer: Option<Peer>,
+        /// Where.
+        address: Address,
+        /// Who says so.
+        source: Source,
+    },
     /// A peer asks.
     Asked {
+        /// Who asks.
+        from: Peer,
         /// Where the answer goes.
         ticket: Ticket,
         /// What is asked.
@@ -60,16 +90,45 @@ pub enum Event {
         /// Which request.
         request: RequestId,
     },
-    /// What [`Effect::Store`] asked for is on disk.
+    /// What [`Effect::Extend`] asked for is written, and not yet synced.
+    Extended {
+        /// Which log.
+        origin: Origin,
+    },
+    /// What [`Effect::StoreHead`] asked for is on disk, with all entries under it.
     Stored {
         /// Which log.
         origin: Origin,
     },
-    /// The store refused; the log stays as it was.
+    /// The store refused; the log stays as it was under its newest head.
     NotStored {
         /// Which log.
         origin: Origin,
     },
+    /// What [`Effect::Compare`] asked for; none where the own tiles could not be read.
+    Compared {
+        /// The head of the smaller size.
+        head: Box<CheckedHead>,
+        /// The size that the proof leads to.
+        with: u64,
+        /// The root that the own copy of the log has at the size of that head, and the way from it
+        /// to `with`.
+        held: Option<(Digest, ConsistencyProof)>,
+    },
+    /// The signer cosigned a head as a witness, or would not.
+    Cosigned {
+        /// Which log.
+        origin: Origin,
+        /// The head's note with the witness's line; none where it was refused.
+        checkpoint: Option<Vec<u8>>,
+    },
+    /// What [`Effect::FindDocument`] asked for is not on disk.
+    NoDocument(Digest),
+    /// The signer signs nothing until witnesses showed it the newest head of its own log; or it
+    /// does no longer wait.
+    SignerAwaits(bool),
+    /// An operator's word was found on this machine: a command left it here.
+    Word(Vec<u8>),
     /// The signer published a new head of the own log, which is on disk already.
     OwnHead {
         /// The head.
@@ -139,25 +198,81 @@ pub enum Effect {
         origin: Origin,
         /// The first entry.
         from: u64,
-        /// The first entry not to be served: the size of the head that covers the answer.
+        /// The first entry not to be served.
         until: u64,
+        /// The size of the head that the answer is proven under.
+        head: u64,
+    },
+    /// Answer a peer with the root at one size and the way from it to another.
+    ServeConsistency {
+        /// Where the answer goes.
+        ticket: Ticket,
+        /// Which log.
+        origin: Origin,
+        /// The smaller size.
+        old: u64,
+        /// The larger size.
+        new: u64,
     },
     /// Answer a peer with a document from the store.
     ServeDocument {
         /// Where the answer goes.
         ticket: Ticket,
         /// The SHA-256 of the document.
-        digest: reattest_attestation::Digest,
+        digest: Digest,
     },
-    /// Append entries to a log and publish its head: on disk, or not at all.
-    Store {
-        /// The head that covers the log after it.
-        head: CheckedHead,
+    /// Append entries to a log: they are proven under a head that is stored later.
+    Extend {
+        /// Which log.
+        origin: Origin,
         /// The index of the first entry.
         from: u64,
-        /// The entries.
-        entries: Vec<Vec<u8>>,
+        /// The entries, in the encoding of a C2SP entry bundle.
+        bundle: Vec<u8>,
     },
+    /// Forget the entries beyond a size: they belong to no head.
+    Rewind {
+        /// Which log.
+        origin: Origin,
+        /// The size under the newest stored head.
+        size: u64,
+    },
+    /// Make the entries under a head durable, and publish it: on disk, or not at all. Also for a
+    /// head that is stored already and has new cosignatures.
+    StoreHead {
+        /// The head.
+        head: CheckedHead,
+    },
+    /// Look up which root the own copy of a log has at the size of this head, and the way from there
+    /// to the size `with`.
+    Compare {
+        /// A head that is not larger than what is stored.
+        head: Box<CheckedHead>,
+        /// The size of the stored head.
+        with: u64,
+    },
+    /// Let the signer cosign a head as a witness: consistent with all that it cosigned before.
+    Cosign {
+        /// The head, which is stored.
+        head: Box<CheckedHead>,
+    },
+    /// Show the signer a head of its own log.
+    ShowSigner {
+        /// The checkpoint: a C2SP signed note.
+        checkpoint: Vec<u8>,
+    },
+    /// Keep an operator's word.
+    StoreWord(Vec<u8>),
+    /// Open a connection.
+    Dial {
+        /// Who is expected there, where that is known.
+        peer: Option<Peer>,
+        /// Where.
+        address: Address,
+    },
+    /// Look whether a recipe or a lock is on disk; answered by [`Event::NoDocument`] where it is
+    /// not.
+    FindDocument(Digest),
     /// Keep a recipe or a lock.
     StoreDocument(Vec<u8>),
     /// Rebuild a release.
@@ -196,12 +311,37 @@ pub enum Notice {
         /// Its size now.
         size: u64,
     },
-    /// A key signed two histories; both heads are the proof.
+    /// A key signed two histories.
     Forked {
         /// Which log.
         origin: Origin,
-        /// The two heads.
-        proof: Box<(Head, Head)>,
+        /// The proof.
+        proof: Box<Fork>,
+    },
+    /// A peer shows less of a log than it showed before: its disk came back from a backup, or it
+    /// hides something.
+    RolledBack {
+        /// Which log.
+        origin: Origin,
+        /// Who.
+        peer: Peer,
+        /// The size that it shows now.
+        shown: u64,
+        /// The size that it showed before.
+        before: u64,
+    },
+    /// A peer shows more of the own log than its signer remembers: this machine came back from a
+    /// backup, or another one signs with the same key.
+    OwnLogAhead {
+        /// The size that the signer's node has.
+        held: u64,
+        /// The size that a peer shows.
+        shown: u64,
+    },
+    /// An operator revoked or replaced a key.
+    Word {
+        /// The envelope's digest.
+        digest: Digest,
     },
     /// A peer did something wrong.
     Refused {

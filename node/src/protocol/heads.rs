@@ -1,16 +1,18 @@
 //! Heads of logs: whose they are, whether they may be believed, and which is the newest.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use reattest_attestation::log::{Frontier, Origin, SignedCheckpoint, VerifiedCheckpoint};
-use reattest_attestation::{Certificate, Envelope, PublicKey, Timestamp};
+use reattest_attestation::{Certificate, Digest, Envelope, PublicKey, Timestamp};
 use serde_bytes::ByteBuf;
 
-use super::event::{Effect, Judgement, Notice};
-use super::message::{Gossip, Head};
-use super::peers::{MessageId, Peer};
+use super::event::{Effect, Notice};
+use super::message::{Fork, Gossip, Head};
+use super::peers::Peer;
 use super::refusal::Refusal;
 use super::sync::Pull;
 use super::{Core, Identity};
-use crate::limits::LOGS;
+use crate::limits::{LOGS, OLDER_HEADS};
 
 /// A head whose certificate and checkpoint verify, of an operator who is followed.
 #[derive(Debug, Clone)]
@@ -19,27 +21,47 @@ pub struct CheckedHead {
     head: Head,
 }
 
+/// Reads a certificate that its operator signed, whoever that is.
+pub(super) fn certificate_of(bytes: &[u8]) -> Result<Certificate, Refusal> {
+    let envelope = Envelope::parse(bytes).map_err(|_| Refusal::BadCertificate)?;
+    let certified = Certificate::verify(&envelope).map_err(|_| Refusal::BadCertificate)?;
+    Ok(certified.certificate().clone())
+}
+
+/// Reads a checkpoint that this key signed, of a log of its own in this network.
+pub(super) fn checkpoint_of(
+    identity: &Identity,
+    key: &PublicKey,
+    bytes: &[u8],
+) -> Result<VerifiedCheckpoint, Refusal> {
+    let signed = SignedCheckpoint::parse(bytes).map_err(|_| Refusal::BadCheckpoint)?;
+    let checkpoint = signed.verify(key).map_err(|_| Refusal::BadCheckpoint)?;
+    if *checkpoint.checkpoint().origin.network() == identity.network {
+        Ok(checkpoint)
+    } else {
+        Err(Refusal::OtherNetwork)
+    }
+}
+
 impl CheckedHead {
     /// Checks a head: the certificate by its operator, the operator by the policy, the checkpoint
     /// by the certified key, the origin by the network and the key.
     pub fn check(identity: &Identity, head: Head, now: Timestamp) -> Result<Self, Refusal> {
-        let envelope = Envelope::parse(&head.certificate).map_err(|_| Refusal::BadCertificate)?;
-        let certified = Certificate::verify(&envelope).map_err(|_| Refusal::BadCertificate)?;
-        let certificate = certified.certificate();
+        let certificate = certificate_of(&head.certificate)?;
         if !identity.operators.contains(&certificate.operator) {
             return Err(Refusal::UnknownOperator);
         }
-        let signed =
-            SignedCheckpoint::parse(&head.checkpoint).map_err(|_| Refusal::BadCheckpoint)?;
-        let checkpoint =
-            signed.verify(&certificate.rebuilder).map_err(|_| Refusal::BadCheckpoint)?;
-        let origin = &checkpoint.checkpoint().origin;
-        if origin.key_digest() != certificate.rebuilder.digest() {
-            return Err(Refusal::BadCheckpoint);
-        }
-        if *origin.network() != identity.network {
-            return Err(Refusal::OtherNetwork);
-        }
+        Self::certified(identity, head, &certificate, now)
+    }
+
+    /// Checks a head whose certificate was read already.
+    pub(super) fn certified(
+        identity: &Identity,
+        head: Head,
+        certificate: &Certificate,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let checkpoint = checkpoint_of(identity, &certificate.rebuilder, &head.checkpoint)?;
         if now < certificate.not_before || now > certificate.not_after {
             return Err(Refusal::CertificateNotValidNow);
         }
@@ -54,6 +76,11 @@ impl CheckedHead {
     /// The number of entries under the head.
     pub fn size(&self) -> u64 {
         self.checkpoint.checkpoint().size
+    }
+
+    /// The root over these entries.
+    pub fn root(&self) -> Digest {
+        self.checkpoint.checkpoint().root
     }
 
     /// The key of the log.
@@ -71,43 +98,56 @@ impl CheckedHead {
         &self.head
     }
 
-    /// The proof that a key signed two histories, where these two heads are one.
-    pub fn fork(&self, other: &Self) -> Option<Box<(Head, Head)>> {
-        let one_log = self.origin() == other.origin();
-        let proves = one_log && self.contradicts(other);
-        proves.then(|| Box::new((self.head.clone(), other.head.clone())))
+    /// This head under another copy of its note, with other cosignatures.
+    pub(super) fn with_note(&self, note: &SignedCheckpoint) -> Option<Self> {
+        let checkpoint = note.verify(&self.key()).ok()?;
+        if checkpoint.checkpoint() != self.checkpoint.checkpoint() {
+            return None;
+        }
+        let checkpoint_bytes = ByteBuf::from(note.as_bytes());
+        let head =
+            Head { certificate: self.head.certificate.clone(), checkpoint: checkpoint_bytes };
+        Some(Self { checkpoint, head })
     }
+}
 
-    fn contradicts(&self, other: &Self) -> bool {
-        self.size() == other.size()
-            && self.checkpoint.checkpoint().root != other.checkpoint.checkpoint().root
-    }
+/// The log and the size that a head is said to be of, before anything is checked.
+pub(super) fn claimed(head: &Head) -> Option<(Origin, u64)> {
+    let signed = SignedCheckpoint::parse(&head.checkpoint).ok()?;
+    let checkpoint = signed.unverified();
+    Some((checkpoint.origin.clone(), checkpoint.size))
 }
 
 /// One log as this node holds it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Followed {
     /// The newest head whose entries are on disk.
     pub(super) stored: Option<CheckedHead>,
+    /// The frontier under that head.
     pub(super) frontier: Frontier,
-    /// The newest head seen, and who can give the entries under it.
-    pub(super) wanted: Option<(CheckedHead, Vec<Peer>)>,
+    /// The frontier over all entries on disk: some may be beyond the head.
+    pub(super) extended: Frontier,
+    /// The store failed: what is beyond the head on disk is not known.
+    pub(super) untidy: bool,
+    /// The newest head seen.
+    pub(super) wanted: Option<CheckedHead>,
+    /// Connected peers that showed a head of this log, and the largest size that each showed.
+    pub(super) providers: BTreeMap<Peer, u64>,
     pub(super) pull: Option<Pull>,
-    /// Two heads that cannot both be true.
-    forked: Option<Box<(Head, Head)>>,
+    /// Sizes and roots below the stored head that were found to be its own.
+    pub(super) older: VecDeque<(u64, Digest)>,
+    /// The proof that the key signed two histories.
+    pub(super) forked: Option<Box<Fork>>,
 }
 
 impl Followed {
-    pub(super) fn stored(
+    pub(super) fn recovered(
         head: CheckedHead,
         frontier: Frontier,
-        forked: Option<Box<(Head, Head)>>,
+        extended: Frontier,
+        forked: Option<Box<Fork>>,
     ) -> Self {
-        Self { stored: Some(head), frontier, wanted: None, pull: None, forked }
-    }
-
-    fn empty() -> Self {
-        Self { stored: None, frontier: Frontier::new(), wanted: None, pull: None, forked: None }
+        Self { stored: Some(head), frontier, extended, forked, ..Self::default() }
     }
 
     /// The number of entries on disk under the newest head.
@@ -120,76 +160,35 @@ impl Followed {
         self.forked.is_some()
     }
 
-    /// Takes in a proof; whether it is the first.
-    fn fork(&mut self, proof: Box<(Head, Head)>) -> bool {
-        let first = self.forked.is_none();
-        self.forked.get_or_insert(proof);
-        first
+    /// Whether this very note is the newest that is held or wanted.
+    fn has_note(&self, note: &[u8]) -> bool {
+        let heads = [self.stored.as_ref(), self.wanted.as_ref()];
+        heads.into_iter().flatten().any(|head| head.head.checkpoint == note)
     }
 
-    /// Takes a head in: whether it is new, or a fork.
-    fn learn(&mut self, head: CheckedHead, from: &Peer) -> Learned {
-        let known = [self.stored.as_ref(), self.wanted.as_ref().map(|(head, _)| head)];
-        if let Some(proof) = known.into_iter().flatten().find_map(|known| known.fork(&head)) {
-            return Learned::Fork(proof);
-        }
-        if head.size() <= self.size() {
-            return Learned::Known;
-        }
-        match &mut self.wanted {
-            Some((wanted, _)) if wanted.size() > head.size() => Learned::Known,
-            Some((wanted, providers)) if wanted.size() == head.size() => {
-                if !providers.contains(from) {
-                    providers.push(from.clone());
-                }
-                Learned::Known
-            }
-            _ => {
-                self.wanted = Some((head, vec![from.clone()]));
-                Learned::New
-            }
-        }
+    /// Notes that a peer showed this size.
+    pub(super) fn shown(&mut self, peer: &Peer, size: u64) {
+        let largest = self.providers.entry(peer.clone()).or_default();
+        *largest = (*largest).max(size);
     }
-}
 
-enum Learned {
-    New,
-    Known,
-    Fork(Box<(Head, Head)>),
+    pub(super) fn remember_older(&mut self, size: u64, root: Digest) {
+        if self.older.len() >= OLDER_HEADS {
+            self.older.pop_front();
+        }
+        self.older.push_back((size, root));
+    }
 }
 
 impl Core {
-    /// The newest stored head of every log.
-    pub(super) fn heads(&self) -> impl Iterator<Item = Head> {
-        self.logs.values().filter_map(|log| log.stored.as_ref()).map(|head| head.head.clone())
-    }
-
-    /// The proof of every fork that was seen.
-    pub(super) fn forks(&self) -> impl Iterator<Item = (Head, Head)> {
-        self.logs.values().filter_map(|log| log.forked.as_deref()).cloned()
-    }
-
-    pub(super) fn gossiped(
-        &mut self,
-        from: &Peer,
-        id: MessageId,
-        bytes: &[u8],
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        let learned = match Gossip::decode(bytes) {
-            Ok(Gossip::Head(head)) => self.learn_head(from, head, now, effects),
-            Ok(Gossip::Fork(proof)) => self.learn_fork(*proof, now, effects),
-            Err(_) => Err(Refusal::Malformed),
-        };
-        let judgement = match learned {
-            Ok(()) => Judgement::Accept,
-            Err(refusal) => {
-                self.peers.refuse(from, refusal, effects);
-                refusal.judgement()
-            }
-        };
-        effects.push(Effect::Judge { id, from: from.clone(), judgement });
+    /// The newest stored head of every log after an origin, in the order of origins.
+    pub(super) fn heads_after(&self, after: &str) -> impl Iterator<Item = Head> {
+        let after = after.to_owned();
+        self.logs
+            .iter()
+            .filter(move |(origin, _)| origin.to_string() > after)
+            .filter_map(|(_, log)| log.stored.as_ref())
+            .map(|head| head.head.clone())
     }
 
     /// Takes in a head from a peer, and begins to pull what is new under it.
@@ -200,53 +199,98 @@ impl Core {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let head = CheckedHead::check(&self.identity, head, now)?;
+        if let Some(origin) = self.known_note(&head.checkpoint) {
+            let size = self.logs.get(&origin).map_or(0, Followed::size);
+            return self.shown_again(from, &origin, size, now, effects);
+        }
+        let certificate = certificate_of(&head.certificate)?;
+        if !self.identity.operators.contains(&certificate.operator) {
+            return self.learn_stranger(from, head, &certificate, now);
+        }
+        let head = CheckedHead::certified(&self.identity, head, &certificate, now)?;
+        let head = self.only_known_witnesses(head);
         let origin = head.origin().clone();
         if self.logs.len() >= LOGS && !self.logs.contains_key(&origin) {
             return Err(Refusal::TooManyLogs);
         }
-        let log = self.logs.entry(origin.clone()).or_insert_with(Followed::empty);
-        match log.learn(head, from) {
-            Learned::Known => Ok(()),
-            Learned::New => {
-                self.pull(&origin, now, effects);
-                Ok(())
-            }
-            Learned::Fork(proof) => {
-                self.forked(&origin, proof, effects);
-                Err(Refusal::Fork)
-            }
+        if self.identity.own == Some(head.key()) {
+            self.own_head_shown(&head, effects);
         }
+        let log = self.logs.entry(origin.clone()).or_default();
+        log.shown(from, head.size());
+        self.compare_or_want(&origin, head, now, effects)
     }
 
-    /// Takes in the proof of a fork from a peer: it must prove one.
-    pub(super) fn learn_fork(
+    /// The log whose newest note this is, byte for byte: nothing about it needs to be checked again.
+    fn known_note(&self, note: &[u8]) -> Option<Origin> {
+        let signed = SignedCheckpoint::parse(note).ok()?;
+        let origin = &signed.unverified().origin;
+        self.logs.get(origin).is_some_and(|log| log.has_note(note)).then(|| origin.clone())
+    }
+
+    fn shown_again(
         &mut self,
-        proof: (Head, Head),
+        from: &Peer,
+        origin: &Origin,
+        stored: u64,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let one = CheckedHead::check(&self.identity, proof.0, now)?;
-        let other = CheckedHead::check(&self.identity, proof.1, now)?;
-        let proof = one.fork(&other).ok_or(Refusal::NoFork)?;
-        let origin = one.origin().clone();
-        if self.logs.len() >= LOGS && !self.logs.contains_key(&origin) {
-            return Err(Refusal::TooManyLogs);
+        if let Some(log) = self.logs.get_mut(origin) {
+            let size = log.wanted.as_ref().map_or(stored, CheckedHead::size);
+            log.shown(from, size);
         }
-        self.forked(&origin, proof, effects);
+        self.pull(origin, now, effects);
+        Err(Refusal::Stale)
+    }
+
+    /// A head that verifies: larger than what is held, the same, or older.
+    fn compare_or_want(
+        &mut self,
+        origin: &Origin,
+        head: CheckedHead,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let Some(log) = self.logs.get_mut(origin) else { return Ok(()) };
+        let same_size = [log.stored.as_ref(), log.wanted.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|known| known.size() == head.size());
+        if let Some(known) = same_size.cloned() {
+            return if known.root() == head.root() {
+                self.merge_cosignatures(&known, &head, effects)
+            } else {
+                self.forked(Fork::of_one_size(&known, &head), effects);
+                Err(Refusal::Fork)
+            };
+        }
+        if head.size() < log.size() {
+            if !log.older.contains(&(head.size(), head.root())) {
+                let with = log.size();
+                effects.push(Effect::Compare { head: Box::new(head), with });
+            }
+            return Err(Refusal::Stale);
+        }
+        if log.wanted.as_ref().is_some_and(|wanted| wanted.size() > head.size()) {
+            return Err(Refusal::Stale);
+        }
+        log.wanted = Some(head);
+        self.pull(origin, now, effects);
         Ok(())
     }
 
-    /// A fork is news for everybody, once.
-    fn forked(&mut self, origin: &Origin, proof: Box<(Head, Head)>, effects: &mut Vec<Effect>) {
-        let log = self.logs.entry(origin.clone()).or_insert_with(Followed::empty);
-        if !log.fork(proof.clone()) {
+    /// A peer shows a head that the own key signed. More than this node has is a warning that no
+    /// signer may ignore.
+    fn own_head_shown(&mut self, head: &CheckedHead, effects: &mut Vec<Effect>) {
+        let held = self.logs.get(head.origin()).map_or(0, Followed::size);
+        if head.size() > held || self.signer_awaits {
+            effects.push(Effect::ShowSigner { checkpoint: head.head.checkpoint.to_vec() });
+        }
+        if head.size() <= held {
             return;
         }
-        if let Ok(bytes) = Gossip::Fork(proof.clone()).encode() {
-            effects.push(Effect::Publish(bytes));
-        }
-        effects.push(Effect::Notice(Notice::Forked { origin: origin.clone(), proof }));
+        effects.push(Effect::Notice(Notice::OwnLogAhead { held, shown: head.size() }));
     }
 
     /// The signer published a head of the own log: everybody is told.
@@ -260,27 +304,19 @@ impl Core {
     ) {
         let origin = head.origin().clone();
         let (key, size) = (head.key(), head.size());
-        let from = self.logs.get(&origin).map_or(0, Followed::size);
         let message = Gossip::Head(head.head.clone());
-        let forked = self.logs.remove(&origin).and_then(|log| log.forked);
-        self.logs.insert(origin.clone(), Followed::stored(head, frontier, forked));
+        let log = self.logs.entry(origin.clone()).or_default();
+        let from = log.size();
+        log.stored = Some(head);
+        log.extended = frontier.clone();
+        log.frontier = frontier;
+        log.pull = None;
+        log.wanted.take_if(|wanted| wanted.size() <= size);
         self.learn_entries(key, entries);
         if let Ok(bytes) = message.encode() {
             effects.push(Effect::Publish(bytes));
         }
         effects.push(Effect::Notice(Notice::Grew { origin, from, size }));
         self.start_builds(now, effects);
-    }
-
-    /// A head as bytes from anywhere, for the shell's start.
-    pub fn check_head(
-        identity: &Identity,
-        certificate: &[u8],
-        checkpoint: &[u8],
-        now: Timestamp,
-    ) -> Result<CheckedHead, Refusal> {
-        let head =
-            Head { certificate: ByteBuf::from(certificate), checkpoint: ByteBuf::from(checkpoint) };
-        CheckedHead::check(identity, head, now)
     }
 }

@@ -6,27 +6,39 @@
 pub mod event;
 pub mod message;
 pub mod refusal;
+pub mod addresses;
+pub mod strangers;
 mod documents;
+mod forks;
 mod heads;
 mod peers;
+mod rates;
 mod schedule;
 mod sync;
+mod witnesses;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reattest_attestation::log::Origin;
-use reattest_attestation::{Digest, NetworkId, PublicKey, Timestamp};
+use reattest_attestation::log::{Origin, WitnessKey};
+use reattest_attestation::{NetworkId, PublicKey, Timestamp};
 
+pub use addresses::{Address, Source};
 pub use event::{BuildEnd, Effect, Event, Judgement, Notice, Recovered};
 pub use heads::{CheckedHead, Followed};
-pub use message::{Gossip, Head, Request, Response};
-pub use peers::{MessageId, Peer, RequestId, Ticket};
+pub use message::{Fork, Gossip, Head, Request, Response};
+pub use peers::{MessageId, Peer, PeerView, RequestId, Ticket, protocol_name};
 pub use refusal::Refusal;
 
 use crate::entry::claim_of;
+use addresses::Addresses;
 use documents::Documents;
+use forks::Doubt;
 use peers::Peers;
 use schedule::Schedule;
+use strangers::Strangers;
+use witnesses::Duties;
+use words::Words;
 
 /// What does not change while a node runs.
 #[derive(Debug, Clone)]
@@ -37,6 +49,12 @@ pub struct Identity {
     pub operators: BTreeSet<PublicKey>,
     /// The key of the own log, where this node signs.
     pub own: Option<PublicKey>,
+    /// Witnesses whose cosignatures are kept: those of the policy, and the own.
+    pub witnesses: Vec<WitnessKey>,
+    /// Whether this node cosigns the heads that it holds.
+    pub cosigns: bool,
+    /// The peers of a private network; any, where there is no list.
+    pub allowed: Option<BTreeSet<Peer>>,
     /// Whether announcements are rebuilt here.
     pub rebuilds: bool,
 }
@@ -46,25 +64,43 @@ pub struct Identity {
 pub struct Core {
     identity: Identity,
     logs: BTreeMap<Origin, Followed>,
+    strangers: Strangers,
+    words: Words,
     peers: Peers,
+    addresses: Addresses,
     documents: Documents,
     schedule: Schedule,
+    duties: Duties,
+    /// Questions whether a head continues the one that is held.
+    doubts: BTreeMap<RequestId, Doubt>,
+    /// Questions to witnesses for the own log's newest head.
+    cosigning: BTreeMap<RequestId, Peer>,
+    /// Whether the signer waits for witnesses before it signs.
+    signer_awaits: bool,
 }
 
 impl Core {
-    /// A node that begins with the documents and the logs that it has on disk.
-    pub fn new(identity: Identity, held: BTreeSet<Digest>, recovered: Vec<Recovered>) -> Self {
+    /// A node that begins with the logs that it has on disk.
+    pub fn new(identity: Identity, recovered: Vec<Recovered>) -> Self {
         let mut core = Self {
             identity,
             logs: BTreeMap::new(),
+            strangers: Strangers::default(),
+            words: Words::default(),
             peers: Peers::default(),
-            documents: Documents::holding(held),
+            addresses: Addresses::default(),
+            documents: Documents::default(),
             schedule: Schedule::default(),
+            duties: Duties::default(),
+            doubts: BTreeMap::new(),
+            cosigning: BTreeMap::new(),
+            signer_awaits: false,
         };
         for log in recovered {
-            core.learn_entries(log.head.key(), &log.entries);
+            core.learn_entries(log.head.key(), &log.recent);
             let origin = log.head.origin().clone();
-            core.logs.insert(origin, Followed::stored(log.head, log.frontier, log.forked));
+            let followed = Followed::recovered(log.head, log.frontier, log.extended, log.forked);
+            core.logs.insert(origin, followed);
         }
         core
     }
@@ -72,28 +108,72 @@ impl Core {
     /// Takes one event and says what is to be done.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.take(event, now, &mut effects);
+        self.find_documents(&mut effects);
+        effects
+    }
+
+    fn take(&mut self, event: Event, now: Timestamp, effects: &mut Vec<Effect>) {
         match event {
-            Event::Connected(peer) => self.connected(peer, now, &mut effects),
-            Event::Disconnected(peer) => self.disconnected(&peer, now, &mut effects),
-            Event::Gossiped { from, id, bytes } => {
-                self.gossiped(&from, id, &bytes, now, &mut effects);
+            Event::Connected { peer, address, dialled } => {
+                self.connected(peer, address, dialled, now, effects);
             }
-            Event::Asked { ticket, request } => self.asked(ticket, request, &mut effects),
+            Event::Disconnected(peer) => self.disconnected(&peer, now, effects),
+            Event::Identified { peer, protocol } => self.identified(&peer, &protocol, effects),
+            Event::Discovered { peer, address, source } => {
+                self.discovered(peer, address, source, now, effects);
+            }
+            Event::Gossiped { from, id, bytes } => self.gossiped(&from, id, &bytes, now, effects),
+            Event::Asked { from, ticket, request } => {
+                self.asked(&from, ticket, request, now, effects);
+            }
             Event::Answered { from, request, response } => {
-                self.answered(&from, request, response, now, &mut effects);
+                self.answered(&from, request, response, now, effects);
             }
             Event::Unanswered { from, request } => {
-                self.unanswered(&from, request, now, &mut effects);
+                self.unanswered(&from, request, now, effects);
             }
-            Event::Stored { origin } => self.stored(&origin, now, &mut effects),
+            Event::Extended { origin } => self.extended(&origin, now, effects),
+            Event::Stored { origin } => self.stored(&origin, now, effects),
             Event::NotStored { origin } => self.not_stored(&origin),
-            Event::OwnHead { head, frontier, entries } => {
-                self.own_head(*head, frontier, &entries, now, &mut effects);
+            Event::Compared { head, with, held } => self.compared(&head, with, held, effects),
+            Event::Cosigned { origin, checkpoint } => {
+                self.cosigned(&origin, checkpoint.as_deref(), now, effects);
             }
-            Event::BuildEnded { job, end } => self.build_ended(job, end, now, &mut effects),
-            Event::Tick => self.tick(now, &mut effects),
+            Event::NoDocument(digest) => self.no_document(digest, now, effects),
+            Event::SignerAwaits(awaits) => self.signer_awaits = awaits,
+            Event::Word(word) => self.own_word(&word, effects),
+            Event::OwnHead { head, frontier, entries } => {
+                self.own_head(*head, frontier, &entries, now, effects);
+            }
+            Event::BuildEnded { job, end } => self.build_ended(job, end, now, effects),
+            Event::Tick => self.tick(now, effects),
         }
-        effects
+    }
+
+    /// A gossiped message is judged by what is at hand: nothing is pulled before it is passed on.
+    fn gossiped(
+        &mut self,
+        from: &Peer,
+        id: MessageId,
+        bytes: &[u8],
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let learned = self.gossip_in_time(from, now).and_then(|()| match Gossip::decode(bytes) {
+            Ok(Gossip::Head(head)) => self.learn_head(from, head, now, effects),
+            Ok(Gossip::Fork(fork)) => self.learn_fork(*fork, effects),
+            Ok(Gossip::Word(word)) => self.learn_word(&word, effects),
+            Err(_) => Err(Refusal::Malformed),
+        });
+        let judgement = match learned {
+            Ok(()) => Judgement::Accept,
+            Err(refusal) => {
+                self.peers.refuse(from, refusal, effects);
+                refusal.judgement()
+            }
+        };
+        effects.push(Effect::Judge { id, from: from.clone(), judgement });
     }
 
     /// The logs that this node holds, with their sizes.
@@ -120,9 +200,13 @@ impl Core {
     }
 
     fn tick(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.dial(now, effects);
         self.ask_again(now, effects);
+        self.forget_doubts(now);
+        self.strangers.expire(now);
         self.ask_for_heads(now, effects);
         self.ask_for_documents(now, effects);
+        self.cosign_due(now, effects);
         self.start_builds(now, effects);
     }
 }

@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 
 use reattest_attestation::Timestamp;
+use reattest_attestation::log::Origin;
 use serde_bytes::ByteBuf;
 
+use super::addresses::{Address, range_of};
 use super::event::{Effect, Notice};
-use super::message::{Request, Response};
+use super::message::{Request, Response, VERSION};
+use super::rates::Rates;
 use super::refusal::Refusal;
 use super::{Core, sync};
-use crate::limits::{HEADS_PER_RESPONSE, HEADS_SECONDS, PEERS, PENALTY_LIMIT, REQUEST_SECONDS};
+use crate::limits::{
+    BAN_SECONDS, BANNED, HEADS_PER_RESPONSE, HEADS_SECONDS, INBOUND_PER_RANGE, PEERS,
+    PENALTY_LIMIT, PENALTY_SECONDS, REQUEST_SECONDS,
+};
 
 /// A peer, by the transport's name for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,27 +33,70 @@ pub struct Ticket(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Standing {
+    address: Address,
+    dialled: bool,
     penalty: u32,
+    /// When a penalty point was forgiven last.
+    forgiven: Timestamp,
+    rates: Rates,
     /// When it was last asked for its heads.
     asked_at: Option<Timestamp>,
     /// That question, while its answer is out.
     asked: Option<RequestId>,
+    /// The largest size of each log that it said to hold.
+    held: BTreeMap<Origin, u64>,
 }
 
 impl Standing {
+    fn new(address: Address, dialled: bool, now: Timestamp) -> Self {
+        Self {
+            address,
+            dialled,
+            penalty: 0,
+            forgiven: now,
+            rates: Rates::default(),
+            asked_at: None,
+            asked: None,
+            held: BTreeMap::new(),
+        }
+    }
+
     /// A slow peer is given the time of a request before it is asked again.
     fn heads_due(&self, now: Timestamp) -> bool {
         let wait = if self.asked.is_some() { REQUEST_SECONDS } else { HEADS_SECONDS };
         self.asked_at.is_none_or(|at| sync::is_due(at, wait, now))
     }
+
+    /// Old sins are forgiven slowly.
+    fn forgive(&mut self, now: Timestamp) {
+        if sync::is_due(self.forgiven, PENALTY_SECONDS, now) {
+            self.forgiven = now;
+            self.penalty = self.penalty.saturating_sub(1);
+        }
+    }
+}
+
+/// A connected peer, as others may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerView {
+    /// Who.
+    pub peer: Peer,
+    /// Where.
+    pub address: String,
+    /// Whether this node opened the connection.
+    pub dialled: bool,
+    /// Penalty points.
+    pub penalty: u32,
 }
 
 /// The connected peers.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     connected: BTreeMap<Peer, Standing>,
+    /// Dropped peers, and until when they stay out.
+    banned: BTreeMap<Peer, Timestamp>,
     next_request: u64,
 }
 
@@ -60,92 +109,256 @@ impl Peers {
         self.connected.keys().cloned().collect()
     }
 
+    /// Connections that this node opened.
+    pub(super) fn outbound(&self) -> usize {
+        self.connected.values().filter(|standing| standing.dialled).count()
+    }
+
+    /// The ranges of addresses that these lead to.
+    pub(super) fn outbound_ranges(&self) -> impl Iterator<Item = [u8; 4]> {
+        let dialled = self.connected.values().filter(|standing| standing.dialled);
+        dialled.filter_map(|standing| range_of(&standing.address))
+    }
+
     pub(super) fn new_request(&mut self) -> RequestId {
         self.next_request = self.next_request.wrapping_add(1);
         RequestId(self.next_request)
     }
 
-    /// Writes a refusal down; a peer beyond the limit is dropped.
+    /// Whether the peer may be asked once more, by the rate that it allows.
+    pub(super) fn may_ask(&mut self, peer: &Peer, now: Timestamp) -> bool {
+        self.connected.get_mut(peer).is_some_and(|standing| standing.rates.may_ask(now))
+    }
+
+    fn may_gossip(&mut self, peer: &Peer, now: Timestamp) -> bool {
+        self.connected.get_mut(peer).is_none_or(|standing| standing.rates.may_gossip(now))
+    }
+
+    fn may_request(&mut self, peer: &Peer, now: Timestamp) -> bool {
+        self.connected.get_mut(peer).is_none_or(|standing| standing.rates.may_request(now))
+    }
+
+    /// Writes a refusal down; a peer beyond the limit is dropped, once, and stays out for a while.
     pub(super) fn refuse(&mut self, peer: &Peer, refusal: Refusal, effects: &mut Vec<Effect>) {
         effects.push(Effect::Notice(Notice::Refused { peer: peer.clone(), refusal }));
         let Some(standing) = self.connected.get_mut(peer) else {
             return;
         };
-        standing.penalty = standing.penalty.saturating_add(refusal.penalty());
-        if standing.penalty >= PENALTY_LIMIT {
+        let before = standing.penalty;
+        standing.penalty = before.saturating_add(refusal.penalty());
+        if before < PENALTY_LIMIT && standing.penalty >= PENALTY_LIMIT {
+            let until = standing.forgiven.as_unix().saturating_add(BAN_SECONDS);
+            self.ban(peer.clone(), Timestamp::from_unix(until));
             effects.push(Effect::Drop(peer.clone()));
         }
     }
 
-    fn ask_heads(&mut self, peer: &Peer, now: Timestamp, effects: &mut Vec<Effect>) {
+    fn ban(&mut self, peer: Peer, until: Timestamp) {
+        if self.banned.len() >= BANNED {
+            let oldest = self.banned.iter().min_by_key(|(_, until)| **until);
+            if let Some(oldest) = oldest.map(|(peer, _)| peer.clone()) {
+                self.banned.remove(&oldest);
+            }
+        }
+        self.banned.insert(peer, until);
+    }
+
+    /// Why a connection is not kept, if it is not.
+    fn objection(&self, peer: &Peer, address: &Address, dialled: bool) -> Option<Refusal> {
+        if self.banned.contains_key(peer) {
+            return Some(Refusal::Banned);
+        }
+        if self.connected.contains_key(peer) {
+            return None;
+        }
+        let range = range_of(address);
+        let of_range =
+            |standing: &&Standing| range.is_some() && range_of(&standing.address) == range;
+        let crowd = self.connected.values().filter(of_range).count();
+        let crowded = !dialled && crowd >= INBOUND_PER_RANGE;
+        (crowded || self.connected.len() >= PEERS).then_some(Refusal::NoRoom)
+    }
+
+    fn ask_heads(&mut self, peer: &Peer, after: String, now: Timestamp, effects: &mut Vec<Effect>) {
         let request = self.new_request();
         if let Some(standing) = self.connected.get_mut(peer) {
             standing.asked = Some(request);
             standing.asked_at = Some(now);
-            let question = Request::Heads;
+            let question = Request::Heads { after };
             effects.push(Effect::Ask { peer: peer.clone(), request, question });
         }
     }
 
     /// Whether this ends the last question for heads.
-    pub(super) fn heads_ended(&mut self, peer: &Peer, request: RequestId) -> bool {
+    fn heads_ended(&mut self, peer: &Peer, request: RequestId) -> bool {
         let standing = self.connected.get_mut(peer);
         standing.is_some_and(|standing| standing.asked.take_if(|asked| *asked == request).is_some())
+    }
+
+    /// A peer says that it holds this much of a log; what it said to hold before, where that was
+    /// more.
+    fn says_to_hold(&mut self, peer: &Peer, origin: &Origin, size: u64) -> Option<u64> {
+        let standing = self.connected.get_mut(peer)?;
+        let before = standing.held.insert(origin.clone(), size)?;
+        (before > size).then_some(before)
     }
 }
 
 impl Core {
-    pub(super) fn connected(&mut self, peer: Peer, now: Timestamp, effects: &mut Vec<Effect>) {
-        if self.peers.connected.len() >= PEERS && !self.peers.is_connected(&peer) {
+    pub(super) fn connected(
+        &mut self,
+        peer: Peer,
+        address: Address,
+        dialled: bool,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let allowed = self.identity.allowed.as_ref();
+        let objection = if allowed.is_some_and(|allowed| !allowed.contains(&peer)) {
+            Some(Refusal::NotAllowed)
+        } else {
+            self.peers.banned.retain(|_, until| now < *until);
+            self.peers.objection(&peer, &address, dialled)
+        };
+        if let Some(refusal) = objection {
+            effects.push(Effect::Notice(Notice::Refused { peer: peer.clone(), refusal }));
             effects.push(Effect::Drop(peer));
             return;
         }
-        self.peers.connected.entry(peer.clone()).or_default();
-        self.peers.ask_heads(&peer, now, effects);
+        if dialled {
+            self.addresses.reached(&peer, &address);
+        }
+        let standing = Standing::new(address, dialled, now);
+        self.peers.connected.entry(peer.clone()).or_insert(standing);
+        self.peers.ask_heads(&peer, String::new(), now, effects);
+        self.ask_to_cosign(&peer, effects);
+    }
+
+    /// A peer that speaks another protocol cannot be understood.
+    pub(super) fn identified(&mut self, peer: &Peer, protocol: &str, effects: &mut Vec<Effect>) {
+        if protocol != protocol_name(&self.identity.network) {
+            self.peers.refuse(peer, Refusal::OtherProtocol, effects);
+            effects.push(Effect::Drop(peer.clone()));
+        }
     }
 
     pub(super) fn disconnected(&mut self, peer: &Peer, now: Timestamp, effects: &mut Vec<Effect>) {
         self.peers.connected.remove(peer);
         self.forget_provider(peer, now, effects);
+        self.dial(now, effects);
+    }
+
+    /// The connected peers.
+    pub fn peers(&self) -> impl Iterator<Item = PeerView> {
+        self.peers.connected.iter().map(|(peer, standing)| PeerView {
+            peer: peer.clone(),
+            address: standing.address.text.clone(),
+            dialled: standing.dialled,
+            penalty: standing.penalty,
+        })
     }
 
     /// Asks every peer for its heads now and then: gossip may be lost, this is not.
     pub(super) fn ask_for_heads(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let due: Vec<Peer> = self
-            .peers
-            .connected
-            .iter()
-            .filter(|(_, standing)| standing.heads_due(now))
-            .map(|(peer, _)| peer.clone())
-            .collect();
+        let mut due = Vec::new();
+        for (peer, standing) in &mut self.peers.connected {
+            standing.forgive(now);
+            if standing.heads_due(now) {
+                due.push(peer.clone());
+            }
+        }
         for peer in due {
-            self.peers.ask_heads(&peer, now, effects);
+            self.peers.ask_heads(&peer, String::new(), now, effects);
+            self.ask_to_cosign(&peer, effects);
         }
     }
 
-    pub(super) fn asked(&mut self, ticket: Ticket, request: Request, effects: &mut Vec<Effect>) {
+    /// A signer that came back asks whoever may be a witness where its own log stood.
+    fn ask_to_cosign(&mut self, peer: &Peer, effects: &mut Vec<Effect>) {
+        if !self.signer_awaits {
+            return;
+        }
+        let own = self.logs.keys().filter(|origin| {
+            self.identity.own.is_some_and(|key| origin.key_digest() == key.digest())
+        });
+        if let Some(newest) = own.max_by_key(|origin| origin.year()) {
+            let question = Request::Cosigned { origin: newest.to_string() };
+            let request = self.peers.new_request();
+            self.cosigning.insert(request, peer.clone());
+            effects.push(Effect::Ask { peer: peer.clone(), request, question });
+        }
+    }
+
+    /// Whether a peer gossips no faster than it may.
+    pub(super) fn gossip_in_time(&mut self, from: &Peer, now: Timestamp) -> Result<(), Refusal> {
+        if self.peers.may_gossip(from, now) { Ok(()) } else { Err(Refusal::TooFast) }
+    }
+
+    pub(super) fn asked(
+        &mut self,
+        from: &Peer,
+        ticket: Ticket,
+        request: Request,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let answered = if self.peers.may_request(from, now) {
+            self.answer(ticket, request, now, effects)
+        } else {
+            Err(Refusal::TooFast)
+        };
+        if let Err(refusal) = answered {
+            effects.push(Effect::Reply { ticket, response: Response::Nothing });
+            self.peers.refuse(from, refusal, effects);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        ticket: Ticket,
+        request: Request,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
         match request {
-            Request::Heads => {
-                let heads = self.heads().take(HEADS_PER_RESPONSE).collect();
-                let forks = self.forks().take(HEADS_PER_RESPONSE).collect();
-                effects.push(Effect::Reply { ticket, response: Response::Heads { heads, forks } });
+            Request::Heads { after } => {
+                let heads = self.heads_after(&after).take(HEADS_PER_RESPONSE).collect();
+                let first = after.is_empty();
+                let forks = self.forks().take(if first { HEADS_PER_RESPONSE } else { 0 });
+                let words = self.words().take(if first { HEADS_PER_RESPONSE } else { 0 });
+                let response =
+                    Response::Heads { heads, forks: forks.collect(), words: words.collect() };
+                effects.push(Effect::Reply { ticket, response });
             }
-            Request::Entries { origin, from: first, until } => {
-                let held = origin.parse().ok().and_then(|origin| {
-                    self.logs.get(&origin).map(|log| (origin, log.size().min(until)))
-                });
-                match held {
-                    Some((origin, until)) if first < until => {
-                        effects.push(Effect::Serve { ticket, origin, from: first, until });
-                    }
-                    _ => {
-                        let response = Response::Entries(Vec::new());
-                        effects.push(Effect::Reply { ticket, response });
-                    }
+            Request::Entries { origin, from, until, head } => {
+                let asked = until.checked_sub(from).filter(|count| *count > 0);
+                if asked.is_none_or(|count| count > crate::limits::RANGE_ENTRIES) || until > head {
+                    return Err(Refusal::SenselessRequest);
                 }
+                effects.push(match self.holding(&origin, head) {
+                    Some(origin) => Effect::Serve { ticket, origin, from, until, head },
+                    None => Effect::Reply { ticket, response: Response::Nothing },
+                });
+            }
+            Request::Consistency { origin, old, new } => {
+                if old == 0 || old > new {
+                    return Err(Refusal::SenselessRequest);
+                }
+                effects.push(match self.holding(&origin, new) {
+                    Some(origin) => Effect::ServeConsistency { ticket, origin, old, new },
+                    None => Effect::Reply { ticket, response: Response::Nothing },
+                });
             }
             Request::Document(digest) => effects.push(Effect::ServeDocument { ticket, digest }),
+            Request::Cosigned { origin } => self.cosigned_asked(ticket, &origin, now, effects),
         }
+        Ok(())
+    }
+
+    /// The log of this name, where so many of its entries are on disk.
+    fn holding(&self, origin: &str, size: u64) -> Option<Origin> {
+        let origin = origin.parse().ok()?;
+        self.logs.get(&origin).filter(|log| log.size() >= size).map(|_| origin)
     }
 
     pub(super) fn answered(
@@ -157,26 +370,117 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         match response {
-            Response::Heads { heads, forks } => {
-                // A late answer to a question that was given up is nobody's fault.
-                if !self.peers.heads_ended(from, request) {
+            Response::Heads { heads, forks, words } => {
+                let cosigned = self.cosigning.get(&request).is_some_and(|asked| asked == from);
+                if cosigned {
+                    self.cosigning.remove(&request);
+                } else if !self.peers.heads_ended(from, request) {
+                    // A late answer to a question that was given up is nobody's fault.
                     return;
                 }
-                for head in heads.into_iter().take(HEADS_PER_RESPONSE) {
-                    if let Err(refusal) = self.learn_head(from, head, now, effects) {
-                        self.peers.refuse(from, refusal, effects);
-                    }
+                self.heads_came(from, heads, cosigned, now, effects);
+                for fork in forks.into_iter().take(HEADS_PER_RESPONSE) {
+                    let learned = self.learn_fork(fork, effects);
+                    self.note_refusal(from, learned, effects);
                 }
-                for proof in forks.into_iter().take(HEADS_PER_RESPONSE) {
-                    if let Err(refusal) = self.learn_fork(proof, now, effects) {
-                        self.peers.refuse(from, refusal, effects);
-                    }
+                for word in words.into_iter().take(HEADS_PER_RESPONSE) {
+                    let learned = self.learn_word(&word, effects);
+                    self.note_refusal(from, learned, effects);
                 }
             }
-            Response::Entries(entries) => self.pulled(from, request, entries, now, effects),
+            Response::Entries { bundle, proof } => {
+                let answer = Some((bundle.into_vec(), proof));
+                self.pulled(from, request, answer, now, effects);
+            }
+            Response::Consistency { root, proof } => {
+                self.doubt_answered(from, request, root, proof, effects);
+            }
             Response::Document(document) => {
-                self.document_came(from, request, document.map(ByteBuf::into_vec), effects);
+                self.document_came(from, request, document.map(ByteBuf::into_vec), now, effects);
+            }
+            Response::Nothing => {
+                self.pulled(from, request, None, now, effects);
+                self.document_came(from, request, None, now, effects);
+                self.no_answer(from, request);
             }
         }
     }
+
+    fn heads_came(
+        &mut self,
+        from: &Peer,
+        heads: Vec<super::Head>,
+        cosigned: bool,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let full = heads.len() >= HEADS_PER_RESPONSE;
+        let mut last = String::new();
+        for head in heads.into_iter().take(HEADS_PER_RESPONSE) {
+            let shown = super::heads::claimed(&head);
+            let learned = self.learn_head(from, head, now, effects);
+            if let Some((origin, size)) = shown.filter(|_| !cosigned) {
+                self.note_rollback(from, &origin, size, effects);
+                last = origin.to_string();
+            }
+            self.note_refusal(from, learned, effects);
+        }
+        if full && !cosigned && !last.is_empty() {
+            self.peers.ask_heads(from, last, now, effects);
+        }
+    }
+
+    /// A peer that held more of a log before, by its own word, lost it or hides it.
+    fn note_rollback(
+        &mut self,
+        from: &Peer,
+        origin: &Origin,
+        shown: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.logs.contains_key(origin) {
+            return;
+        }
+        if let Some(before) = self.peers.says_to_hold(from, origin, shown) {
+            let (origin, peer) = (origin.clone(), from.clone());
+            effects.push(Effect::Notice(Notice::RolledBack { origin, peer, shown, before }));
+        }
+    }
+
+    /// What is only known already is no refusal worth a word, where it was asked for.
+    fn note_refusal(
+        &mut self,
+        from: &Peer,
+        learned: Result<(), Refusal>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match learned {
+            Ok(()) | Err(Refusal::Stale) => {}
+            Err(refusal) => self.peers.refuse(from, refusal, effects),
+        }
+    }
+
+    /// A request came to nothing.
+    pub(super) fn unanswered(
+        &mut self,
+        from: &Peer,
+        request: RequestId,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.range_unanswered(from, request, now, effects);
+        self.document_did_not_come(from, request);
+        self.no_answer(from, request);
+    }
+
+    fn no_answer(&mut self, from: &Peer, request: RequestId) {
+        let _not_asked = self.take_doubt(from, request);
+        self.cosigning.remove(&request);
+        self.peers.heads_ended(from, request);
+    }
+}
+
+/// The protocol's name, with the network and the version in it.
+pub fn protocol_name(network: &reattest_attestation::NetworkId) -> String {
+    format!("/reattest/{network}/{VERSION}")
 }

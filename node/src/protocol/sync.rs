@@ -1,9 +1,17 @@
-//! Log replication: entries are pulled by range and believed only when they lead to a signed head.
+//! Log replication: ranges of entries from several peers at once, each proven under a signed head
+//! before it is stored.
+//!
+//! With each range a peer sends the consistency proof from the tree that ends with it to the head. So
+//! a catch-up costs hashing and a few hashes a range, nothing is held but the ranges under way, what
+//! is stored needs not be asked for again after a stop, and whoever sent something else is known.
 
-use reattest_attestation::Timestamp;
-use reattest_attestation::log::Origin;
-use reattest_attestation::log::{Frontier, leaf_hash};
-use serde_bytes::ByteBuf;
+use std::collections::{BTreeMap, BTreeSet};
+
+use reattest_attestation::log::tiles::decode_entries;
+use reattest_attestation::log::{
+    ConsistencyProof, Frontier, Origin, leaf_hash, verify_consistency,
+};
+use reattest_attestation::{Digest, Timestamp};
 
 use super::Core;
 use super::event::{Effect, Notice};
@@ -11,52 +19,136 @@ use super::heads::CheckedHead;
 use super::message::Request;
 use super::peers::{Peer, RequestId};
 use super::refusal::Refusal;
-use crate::limits::{PULL_BYTES, REQUEST_SECONDS};
+use crate::limits::{LEARNED_ENTRIES, RANGE_ENTRIES, RANGES, RANGES_PER_PEER, REQUEST_SECONDS};
 
-/// One log on its way towards one head, from one peer.
+/// One log on its way towards one head.
 #[derive(Debug)]
 pub(super) struct Pull {
-    peer: Peer,
     target: CheckedHead,
+    /// Over the entries that were given to the store.
     frontier: Frontier,
-    entries: Vec<Vec<u8>>,
-    bytes: usize,
-    state: Waiting,
+    /// Whether a range of this pull was proven already: then all below it is.
+    proven: bool,
+    /// The first entry that nobody was asked for yet.
+    next: u64,
+    /// Ranges below `next` that are to be asked again: where each begins and ends.
+    gaps: BTreeMap<u64, u64>,
+    asked: BTreeMap<RequestId, Range>,
+    arrived: BTreeMap<u64, Arrived>,
+    /// Peers that are not asked any more in this pull.
+    passed: BTreeSet<Peer>,
+    /// Ranges that the store has not acknowledged.
+    unstored: usize,
+    /// The head was given to the store.
+    ending: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waiting {
-    ForPeer { request: RequestId, since: Timestamp },
-    ForStore,
+#[derive(Debug, Clone)]
+struct Range {
+    peer: Peer,
+    from: u64,
+    until: u64,
+    since: Timestamp,
+}
+
+#[derive(Debug)]
+struct Arrived {
+    peer: Peer,
+    until: u64,
+    bundle: Vec<u8>,
+    proof: Vec<Digest>,
+}
+
+/// What a range turned out to be.
+enum Proven {
+    /// Entries that stand under the head; with them the frontier after them.
+    Entries(Vec<Vec<u8>>, Frontier),
+    /// Not what was asked for, whatever is held here.
+    Wrong,
+    /// A well-formed range that does not continue what is held here.
+    Elsewhere,
 }
 
 impl Pull {
-    /// Hashes entries on; whether the head is reached.
-    fn take(&mut self, entries: Vec<ByteBuf>) -> Result<bool, Refusal> {
-        if entries.is_empty() {
-            return Err(Refusal::Withheld);
+    fn towards(target: CheckedHead, frontier: Frontier) -> Self {
+        let next = frontier.size();
+        Self {
+            target,
+            frontier,
+            proven: false,
+            next,
+            gaps: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            passed: BTreeSet::new(),
+            unstored: 0,
+            ending: false,
         }
-        for entry in entries {
-            self.bytes = self.bytes.saturating_add(entry.len());
-            if self.frontier.size() >= self.target.size() || self.bytes > PULL_BYTES {
-                return Err(Refusal::WrongEntries);
-            }
-            self.frontier.push(leaf_hash(&entry));
-            self.entries.push(entry.into_vec());
-        }
-        if self.frontier.size() < self.target.size() {
-            return Ok(false);
-        }
-        if self.frontier.root() == self.target.checkpoint().checkpoint().root {
-            return Ok(true);
-        }
-        let held = self.frontier.size().saturating_sub(self.entries.len() as u64);
-        Err(if held == 0 { Refusal::WrongEntries } else { Refusal::OtherHistory })
     }
 
-    fn answers(&self, peer: &Peer, request: RequestId) -> bool {
-        self.peer == *peer
-            && matches!(self.state, Waiting::ForPeer { request: asked, .. } if asked == request)
+    /// Ranges under way, wherever they are.
+    fn open(&self) -> usize {
+        self.asked.len().saturating_add(self.arrived.len()).saturating_add(self.unstored)
+    }
+
+    /// The next range to ask for, in whole tiles where the log has them.
+    fn next_range(&mut self) -> Option<(u64, u64)> {
+        if let Some(gap) = self.gaps.pop_first() {
+            return Some(gap);
+        }
+        let from = self.next;
+        let tile = from.checked_div(RANGE_ENTRIES)?.saturating_add(1);
+        let until = tile.saturating_mul(RANGE_ENTRIES).min(self.target.size());
+        self.next = until.max(from);
+        (from < until).then_some((from, until))
+    }
+
+    fn has_more(&self) -> bool {
+        !self.gaps.is_empty() || self.next < self.target.size()
+    }
+
+    /// Gives a peer's ranges to others.
+    fn pass_over(&mut self, peer: &Peer) {
+        self.passed.insert(peer.clone());
+        self.asked.retain(|_, range| {
+            if range.peer == *peer {
+                self.gaps.insert(range.from, range.until);
+            }
+            range.peer != *peer
+        });
+        self.arrived.retain(|from, range| {
+            if range.peer == *peer {
+                self.gaps.insert(*from, range.until);
+            }
+            range.peer != *peer
+        });
+    }
+
+    /// Checks a range that begins where the frontier ends.
+    fn prove(&self, range: &Arrived) -> Proven {
+        let Ok(entries) = decode_entries(&range.bundle) else {
+            return Proven::Wrong;
+        };
+        let asked = range.until.saturating_sub(self.frontier.size());
+        if entries.is_empty() || entries.len() as u64 > asked {
+            return Proven::Wrong;
+        }
+        let mut frontier = self.frontier.clone();
+        for entry in &entries {
+            frontier.push(leaf_hash(entry));
+        }
+        let tree = (frontier.size(), frontier.root());
+        let head = (self.target.size(), self.target.root());
+        let proof = ConsistencyProof { hashes: range.proof.clone() };
+        let holds = if tree.0 == head.0 {
+            proof.hashes.is_empty() && tree.1 == head.1
+        } else {
+            verify_consistency(tree, head, &proof).is_ok()
+        };
+        if !holds {
+            return Proven::Elsewhere;
+        }
+        Proven::Entries(entries.into_iter().map(<[u8]>::to_vec).collect(), frontier)
     }
 }
 
@@ -67,169 +159,315 @@ pub(super) fn is_due(at: Timestamp, seconds: i64, now: Timestamp) -> bool {
 }
 
 impl Core {
-    /// Begins to pull a log towards the newest head seen, where nothing is under way.
+    /// Pulls a log towards the newest head seen, where nothing else of it is under way.
     pub(super) fn pull(&mut self, origin: &Origin, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some(log) = self.logs.get_mut(origin) else {
-            return;
+        self.begin_pull(origin, effects);
+        self.ask_ranges(origin, now, effects);
+        self.end_pull(origin, effects);
+    }
+
+    /// Goes on with every log that has room again.
+    pub(super) fn pull_all(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let wants = |log: &super::Followed| {
+            log.wanted.is_some() || log.pull.as_ref().is_some_and(Pull::has_more)
         };
+        let origins: Vec<Origin> =
+            self.logs.iter().filter(|(_, log)| wants(log)).map(|(name, _)| name.clone()).collect();
+        for origin in origins {
+            self.pull(&origin, now, effects);
+        }
+    }
+
+    fn begin_pull(&mut self, origin: &Origin, effects: &mut Vec<Effect>) {
+        let Some(log) = self.logs.get_mut(origin) else { return };
         if log.pull.is_some() || log.is_forked() {
             return;
         }
-        let Some((target, providers)) = &log.wanted else {
-            return;
-        };
-        let peers = &self.peers;
-        let Some(peer) = providers.iter().find(|peer| peers.is_connected(peer)).cloned() else {
-            // Whoever connects next is asked for its heads, and this begins again.
-            log.wanted = None;
-            return;
-        };
-        let (target, frontier) = (target.clone(), log.frontier.clone());
-        let request = self.peers.new_request();
-        effects.push(ask(&peer, request, &target, frontier.size()));
-        let state = Waiting::ForPeer { request, since: now };
-        log.pull = Some(Pull { peer, target, frontier, entries: Vec::new(), bytes: 0, state });
+        let Some(target) = log.wanted.clone() else { return };
+        if log.extended.size() > target.size() || log.untidy {
+            // More on disk than under this head, or nobody knows what: an earlier pull left it.
+            log.untidy = false;
+            log.extended = log.frontier.clone();
+            effects.push(Effect::Rewind { origin: origin.clone(), size: log.size() });
+        }
+        log.pull = Some(Pull::towards(target, log.extended.clone()));
     }
 
-    /// Entries came.
-    pub(super) fn pulled(
-        &mut self,
-        from: &Peer,
-        request: RequestId,
-        entries: Vec<ByteBuf>,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        let found = self
-            .logs
-            .iter_mut()
-            .find(|(_, log)| log.pull.as_ref().is_some_and(|pull| pull.answers(from, request)));
-        let Some((origin, log)) = found else {
-            // Late answers to a pull that was given up are nobody's fault.
-            return;
-        };
-        let (origin, first) = (origin.clone(), log.size());
+    /// Asks peers for what is missing, as far as the bounds on ranges go.
+    fn ask_ranges(&mut self, origin: &Origin, now: Timestamp, effects: &mut Vec<Effect>) {
+        let mut open: usize =
+            self.logs.values().filter_map(|log| log.pull.as_ref()).map(Pull::open).sum();
+        let pulling = self.logs.values().filter(|log| log.pull.is_some()).count().max(1);
+        // Every log that is pulled gets its share, and at least one range.
+        let share = RANGES.checked_div(pulling).unwrap_or(1).max(1);
+        let mut load = self.range_load();
+        let Some(log) = self.logs.get_mut(origin) else { return };
         let Some(pull) = &mut log.pull else { return };
-        match pull.take(entries) {
-            Ok(false) => {
-                let request = self.peers.new_request();
-                effects.push(ask(&pull.peer, request, &pull.target, pull.frontier.size()));
-                pull.state = Waiting::ForPeer { request, since: now };
+        while pull.has_more() && pull.open() < share && open < RANGES.max(pulling) {
+            let size = pull.target.size();
+            let able = log.providers.iter().filter(|(peer, shown)| {
+                **shown >= size && self.peers.is_connected(peer) && !pull.passed.contains(*peer)
+            });
+            let least =
+                able.map(|(peer, _)| (load.get(peer).copied().unwrap_or(0), peer.clone())).min();
+            let Some((count, peer)) = least else { break };
+            if count >= RANGES_PER_PEER || !self.peers.may_ask(&peer, now) {
+                break;
             }
-            Ok(true) => {
-                pull.state = Waiting::ForStore;
-                let head = pull.target.clone();
-                let entries = pull.entries.clone();
-                effects.push(Effect::Store { head, from: first, entries });
-            }
-            Err(refusal) => {
-                self.peers.refuse(from, refusal, effects);
-                self.give_up(&origin, from, now, effects);
-            }
+            let Some((from, until)) = pull.next_range() else { break };
+            let request = self.peers.new_request();
+            let question = Request::Entries { origin: origin.to_string(), from, until, head: size };
+            effects.push(Effect::Ask { peer: peer.clone(), request, question });
+            load.insert(peer.clone(), count.saturating_add(1));
+            pull.asked.insert(request, Range { peer, from, until, since: now });
+            open = open.saturating_add(1);
         }
-    }
-
-    /// What was pulled is on disk.
-    pub(super) fn stored(&mut self, origin: &Origin, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some(log) = self.logs.get_mut(origin) else {
-            return;
-        };
-        let Some(pull) = log.pull.take() else { return };
-        let from = log.size();
-        let size = pull.target.size();
-        if log.wanted.as_ref().is_some_and(|(wanted, _)| wanted.size() <= size) {
-            log.wanted = None;
-        }
-        let key = pull.target.key();
-        log.stored = Some(pull.target);
-        log.frontier = pull.frontier;
-        self.learn_entries(key, &pull.entries);
-        effects.push(Effect::Notice(Notice::Grew { origin: origin.clone(), from, size }));
-        self.pull(origin, now, effects);
-        self.ask_for_documents(now, effects);
-        self.start_builds(now, effects);
-    }
-
-    pub(super) fn not_stored(&mut self, origin: &Origin) {
-        if let Some(log) = self.logs.get_mut(origin) {
-            // The next head that a peer shows begins it again.
+        let stuck = pull.asked.is_empty() && pull.unstored == 0 && !pull.ending;
+        let able = log.providers.iter().any(|(peer, shown)| {
+            *shown >= pull.target.size()
+                && self.peers.is_connected(peer)
+                && !pull.passed.contains(peer)
+        });
+        if stuck && !able && pull.frontier.size() < pull.target.size() {
+            // Whoever shows its heads next begins this again, where it stopped.
             log.pull = None;
             log.wanted = None;
         }
     }
 
-    pub(super) fn unanswered(
+    /// Ranges that are asked of each peer, over all logs.
+    fn range_load(&self) -> BTreeMap<Peer, usize> {
+        let mut load = BTreeMap::new();
+        for range in self
+            .logs
+            .values()
+            .filter_map(|log| log.pull.as_ref())
+            .flat_map(|pull| pull.asked.values())
+        {
+            let count: &mut usize = load.entry(range.peer.clone()).or_default();
+            *count = count.saturating_add(1);
+        }
+        load
+    }
+
+    /// Entries came, or the peer has none.
+    pub(super) fn pulled(
+        &mut self,
+        from: &Peer,
+        request: RequestId,
+        answer: Option<(Vec<u8>, Vec<Digest>)>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let asked = |log: &super::Followed| {
+            let range = log.pull.as_ref()?.asked.get(&request)?;
+            (range.peer == *from).then(|| range.clone())
+        };
+        let found = self.logs.iter().find_map(|(name, log)| Some((name.clone(), asked(log)?)));
+        // Late answers to what was given up are nobody's fault.
+        let Some((origin, range)) = found else { return };
+        let Some(pull) = self.logs.get_mut(&origin).and_then(|log| log.pull.as_mut()) else {
+            return;
+        };
+        pull.asked.remove(&request);
+        match answer {
+            Some((bundle, proof)) => {
+                let (peer, until) = (range.peer, range.until);
+                pull.arrived.insert(range.from, Arrived { peer, until, bundle, proof });
+                self.advance(&origin, now, effects);
+            }
+            None => {
+                pull.gaps.insert(range.from, range.until);
+                pull.pass_over(from);
+                self.peers.refuse(from, Refusal::Withheld, effects);
+            }
+        }
+        self.pull_all(now, effects);
+    }
+
+    /// Takes in what has arrived, in the order of the log.
+    fn advance(&mut self, origin: &Origin, now: Timestamp, effects: &mut Vec<Effect>) {
+        loop {
+            let Some(log) = self.logs.get_mut(origin) else { return };
+            let Some(pull) = &mut log.pull else { return };
+            let at = pull.frontier.size();
+            let Some(range) = pull.arrived.remove(&at) else { return };
+            match pull.prove(&range) {
+                Proven::Entries(entries, frontier) => {
+                    let size = frontier.size();
+                    if size < range.until {
+                        pull.gaps.insert(size, range.until);
+                    }
+                    pull.proven = true;
+                    pull.frontier = frontier;
+                    pull.unstored = pull.unstored.saturating_add(1);
+                    let learns = pull.target.size().saturating_sub(at) <= LEARNED_ENTRIES;
+                    let key = pull.target.key();
+                    let bundle = range.bundle;
+                    effects.push(Effect::Extend { origin: origin.clone(), from: at, bundle });
+                    if learns {
+                        self.learn_entries(key, &entries);
+                    }
+                }
+                Proven::Wrong => {
+                    pull.gaps.insert(at, range.until);
+                    pull.pass_over(&range.peer);
+                    self.peers.refuse(&range.peer, Refusal::WrongEntries, effects);
+                    return;
+                }
+                Proven::Elsewhere => {
+                    pull.gaps.insert(at, range.until);
+                    self.leads_elsewhere(origin, &range.peer, now, effects);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A range does not lead from what is held to the head: what is on disk may be of another
+    /// history, the peer may lie, or the key may have signed two histories.
+    fn leads_elsewhere(
+        &mut self,
+        origin: &Origin,
+        peer: &Peer,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(log) = self.logs.get_mut(origin) else { return };
+        let Some(pull) = &mut log.pull else { return };
+        let stored = log.stored.clone();
+        if pull.proven || (stored.is_none() && pull.frontier.size() == 0) {
+            pull.pass_over(peer);
+            self.peers.refuse(peer, Refusal::WrongEntries, effects);
+            return;
+        }
+        if pull.frontier.size() > log.frontier.size() {
+            // Left by an earlier pull, and not proven since: begin again under the stored head.
+            log.extended = log.frontier.clone();
+            log.pull = None;
+            let size = log.size();
+            effects.push(Effect::Rewind { origin: origin.clone(), size });
+            return;
+        }
+        pull.pass_over(peer);
+        let target = pull.target.clone();
+        if let Some(held) = stored {
+            self.doubt(peer, held, target, now, effects);
+        }
+    }
+
+    /// Ranges are written: once all are, the head is published.
+    pub(super) fn extended(&mut self, origin: &Origin, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(log) = self.logs.get_mut(origin) else { return };
+        let Some(pull) = &mut log.pull else { return };
+        pull.unstored = pull.unstored.saturating_sub(1);
+        if pull.unstored == 0 {
+            log.extended = pull.frontier.clone();
+        }
+        self.end_pull(origin, effects);
+        self.pull_all(now, effects);
+    }
+
+    /// The head is reached: it is given to the store.
+    fn end_pull(&mut self, origin: &Origin, effects: &mut Vec<Effect>) {
+        let Some(log) = self.logs.get_mut(origin) else { return };
+        let Some(pull) = &mut log.pull else { return };
+        if pull.ending || pull.unstored > 0 || pull.frontier.size() < pull.target.size() {
+            return;
+        }
+        if pull.frontier.root() != pull.target.root() {
+            // Everything was on disk already, and it is of another history than this head.
+            log.extended = log.frontier.clone();
+            log.pull = None;
+            effects.push(Effect::Rewind { origin: origin.clone(), size: log.size() });
+            return;
+        }
+        pull.ending = true;
+        effects.push(Effect::StoreHead { head: pull.target.clone() });
+    }
+
+    /// What was pulled is on disk, under its head.
+    pub(super) fn stored(&mut self, origin: &Origin, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(log) = self.logs.get_mut(origin) else { return };
+        // A head that only has new cosignatures ends no pull.
+        let Some(pull) = log.pull.take_if(|pull| pull.ending) else { return };
+        let from = log.size();
+        let size = pull.target.size();
+        log.wanted.take_if(|wanted| wanted.size() <= size);
+        log.extended = pull.frontier.clone();
+        log.frontier = pull.frontier;
+        log.stored = Some(pull.target);
+        effects.push(Effect::Notice(Notice::Grew { origin: origin.clone(), from, size }));
+        self.cosign(origin, now, effects);
+        self.pull_all(now, effects);
+        self.ask_for_documents(now, effects);
+        self.start_builds(now, effects);
+    }
+
+    /// The disk took nothing: the log stays where its newest head is.
+    pub(super) fn not_stored(&mut self, origin: &Origin) {
+        if let Some(log) = self.logs.get_mut(origin) {
+            // The next head that a peer shows begins it again.
+            log.untidy = true;
+            log.pull = None;
+            log.wanted = None;
+        }
+    }
+
+    /// A request for a range was not answered.
+    pub(super) fn range_unanswered(
         &mut self,
         from: &Peer,
         request: RequestId,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let origins: Vec<Origin> = self
-            .logs
-            .iter()
-            .filter(|(_, log)| log.pull.as_ref().is_some_and(|pull| pull.answers(from, request)))
-            .map(|(origin, _)| origin.clone())
-            .collect();
-        for origin in origins {
-            self.give_up(&origin, from, now, effects);
+        for log in self.logs.values_mut() {
+            let Some(pull) = &mut log.pull else { continue };
+            let asked = pull.asked.get(&request).is_some_and(|range| range.peer == *from);
+            if asked {
+                pull.pass_over(from);
+            }
         }
-        self.document_did_not_come(from, request);
-        self.peers.heads_ended(from, request);
+        self.pull_all(now, effects);
     }
 
-    /// Pulls that nothing came of are asked of somebody else.
+    /// Ranges that nothing came of are asked of somebody else.
     pub(super) fn ask_again(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let late: Vec<(Origin, Peer)> = self
-            .logs
-            .iter()
-            .filter_map(|(origin, log)| {
-                let pull = log.pull.as_ref()?;
-                let Waiting::ForPeer { since, .. } = pull.state else {
-                    return None;
-                };
-                is_due(since, REQUEST_SECONDS, now).then(|| (origin.clone(), pull.peer.clone()))
-            })
-            .collect();
-        for (origin, peer) in late {
-            self.give_up(&origin, &peer, now, effects);
+        let mut slow = Vec::new();
+        for log in self.logs.values_mut() {
+            let Some(pull) = &mut log.pull else { continue };
+            let late: BTreeSet<Peer> = pull
+                .asked
+                .values()
+                .filter(|range| is_due(range.since, REQUEST_SECONDS, now))
+                .map(|range| range.peer.clone())
+                .collect();
+            for peer in late {
+                pull.pass_over(&peer);
+                slow.push(peer);
+            }
         }
+        for peer in slow {
+            self.peers.refuse(&peer, Refusal::Silent, effects);
+        }
+        self.pull_all(now, effects);
     }
 
-    /// A peer went away: what was pulled from it is asked of somebody else.
+    /// A peer went away: what was asked of it is asked of somebody else.
     pub(super) fn forget_provider(
         &mut self,
         peer: &Peer,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let origins: Vec<Origin> = self.logs.keys().cloned().collect();
-        for origin in origins {
-            self.give_up(&origin, peer, now, effects);
+        for log in self.logs.values_mut() {
+            log.providers.remove(peer);
+            if let Some(pull) = &mut log.pull {
+                pull.pass_over(peer);
+                pull.passed.remove(peer);
+            }
         }
+        self.pull_all(now, effects);
     }
-
-    /// Stops asking `peer` for a log, and asks another that showed its newest head.
-    fn give_up(&mut self, origin: &Origin, peer: &Peer, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some(log) = self.logs.get_mut(origin) else {
-            return;
-        };
-        if let Some((_, providers)) = &mut log.wanted {
-            providers.retain(|provider| provider != peer);
-        }
-        let stops = log
-            .pull
-            .as_ref()
-            .is_some_and(|pull| pull.peer == *peer && pull.state != Waiting::ForStore);
-        if stops {
-            log.pull = None;
-            self.pull(origin, now, effects);
-        }
-    }
-}
-
-fn ask(peer: &Peer, request: RequestId, target: &CheckedHead, from: u64) -> Effect {
-    let question =
-        Request::Entries { origin: target.origin().to_string(), from, until: target.size() };
-    Effect::Ask { peer: peer.clone(), request, question }
 }

@@ -136,7 +136,7 @@ impl Node {
         Status {
             network: self.config.network.to_string(),
             listening: self.listening.clone(),
-            peers: self.transport.connected(),
+            peers: self.core.peers().map(|peer| peer.peer.0).collect(),
             logs: self.core.logs().map(log).collect(),
         }
     }

@@ -7,6 +7,7 @@ mod start;
 mod node;
 mod conversation;
 mod own_log;
+mod logs;
 mod notices;
 mod transport;
 mod behaviour;

@@ -4,25 +4,26 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
+use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use reattest_attestation::PublicKey;
-use reattest_attestation::log::Origin;
 use serde_bytes::ByteBuf;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, interval};
+use tokio::time::interval;
 
+use super::behaviour::Finds;
 use super::control::{self, Answer};
 use super::own_log::OwnLog;
 use super::report::Report;
 use super::roles::Roles;
 use super::start::{identity, lock, peer_key, recover};
-use super::transport::{News, Transport};
+use super::transport::{News, Transport, address_of, peer_of};
 use crate::builder::messages::ToBuilder;
 use crate::clock;
 use crate::config::{Config, Role};
 use crate::fault::Fault;
-use crate::limits::{DIAL_SECONDS, RESPONSE_ENTRY_BYTES, TICK};
-use crate::protocol::{BuildEnd, CheckedHead, Core, Effect, Event, Identity, Response};
+use crate::limits::TICK;
+use crate::protocol::{BuildEnd, Core, Effect, Event, Identity, Refusal, Response, Source};
 use crate::setup;
 use crate::signer::messages::FromSigner;
 use crate::store::Store;
@@ -48,6 +49,7 @@ pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
     }
     let mut node = Node::open(config, roles, hello, json)?;
     control::listen(&node.config.socket(), calls)?;
+    node.dial_configured()?;
     let mut beat = interval(TICK);
     let mut stop = Box::pin(stop_signal()?);
     let ended = loop {
@@ -109,7 +111,8 @@ pub(super) struct Node {
     pub(super) announcing: VecDeque<oneshot::Sender<Answer>>,
     pub(super) fetch_done: mpsc::Sender<ToBuilder>,
     pub(super) fetches: mpsc::Receiver<ToBuilder>,
-    pub(super) dialled: Option<Instant>,
+    /// How often something was refused, by cause.
+    pub(super) refused: BTreeMap<Refusal, u64>,
 }
 
 impl Node {
@@ -125,18 +128,16 @@ impl Node {
         let identity = identity(&config, &policy, own.as_ref());
         let recovered = recover(&store, &identity)?;
         let index = SledIndex::open(&config.data, &store)?;
-        let mut transport = Transport::new(&config.network, peer_key(&config.data)?)?;
+        let finds = Finds { neighbours: config.find.local_network, routes: config.find.peers };
+        let mut transport = Transport::new(&identity, peer_key(&config.data)?, &finds)?;
         for address in &config.listen {
             transport.listen(address)?;
-        }
-        for address in &config.peers {
-            transport.bootstrap(address)?;
         }
         let (fetch_done, fetches) = mpsc::channel(1);
         let names = policy.operators().iter().map(|operator| (operator.key, operator.name.clone()));
         Ok(Self {
             names: names.collect(),
-            core: Core::new(identity.clone(), store.documents(), recovered),
+            core: Core::new(identity.clone(), recovered),
             config,
             json,
             identity,
@@ -149,8 +150,26 @@ impl Node {
             announcing: VecDeque::new(),
             fetch_done,
             fetches,
-            dialled: None,
+            refused: BTreeMap::new(),
         })
+    }
+
+    /// The peers that the configuration names are dialled for as long as the node runs.
+    fn dial_configured(&mut self) -> Result<(), Fault> {
+        for text in self.config.peers.clone() {
+            let parsed: Multiaddr = text.parse().map_err(|error| {
+                Fault::new(
+                    format!(
+                        "`peers` has {text:?}, needed a multiaddr such as \
+                         /ip4/127.0.0.1/tcp/4101/p2p/PEER"
+                    ),
+                    format!("{error}"),
+                )
+            })?;
+            let (peer, address) = (peer_of(&parsed), address_of(&parsed));
+            self.feed(Event::Discovered { peer, address, source: Source::Configuration });
+        }
+        Ok(())
     }
 
     fn close(mut self) {
@@ -177,11 +196,6 @@ impl Node {
     }
 
     fn beat(&mut self) {
-        let due = |at: Instant| at.elapsed().as_secs() >= u64::try_from(DIAL_SECONDS).unwrap_or(2);
-        if self.dialled.is_none_or(due) {
-            self.dialled = Some(Instant::now());
-            self.transport.dial_bootstrap();
-        }
         self.feed(Event::Tick);
     }
 
@@ -202,16 +216,36 @@ impl Node {
             Effect::Judge { id, from, judgement } => self.transport.judge(&id, &from, judgement),
             Effect::Ask { peer, request, question } => self.transport.ask(&peer, request, question),
             Effect::Reply { ticket, response } => self.transport.reply(ticket, response),
-            Effect::Serve { ticket, origin, from, until } => {
-                let entries = self.serve(&origin, from, until);
-                self.transport.reply(ticket, Response::Entries(entries));
+            Effect::Serve { ticket, origin, from, until, head } => {
+                let response = self.serve(&origin, from, until, head);
+                self.transport.reply(ticket, response);
+            }
+            Effect::ServeConsistency { ticket, origin, old, new } => {
+                let response = match self.way(&origin, old, new) {
+                    Some((root, proof)) => Response::Consistency { root, proof: proof.hashes },
+                    None => Response::Nothing,
+                };
+                self.transport.reply(ticket, response);
             }
             Effect::ServeDocument { ticket, digest } => {
                 let document = self.store.document(digest).map(ByteBuf::from);
                 self.transport.reply(ticket, Response::Document(document));
             }
-            Effect::Store { head, from, entries } => {
-                return Some(self.store(&head, from, &entries));
+            Effect::Extend { origin, from, bundle } => {
+                return Some(self.extend(origin, from, &bundle));
+            }
+            Effect::Rewind { origin, size } => self.rewind(&origin, size),
+            Effect::StoreHead { head } => return Some(self.store_head(&head)),
+            Effect::Compare { head, with } => {
+                let held = self.way(head.origin(), head.size(), with);
+                return Some(Event::Compared { head, with, held });
+            }
+            Effect::Cosign { head } => return self.cosign(&head),
+            Effect::ShowSigner { checkpoint } => self.show_signer(checkpoint),
+            Effect::StoreWord(word) => self.store_word(&word),
+            Effect::Dial { peer, address } => self.transport.dial(peer.as_ref(), &address),
+            Effect::FindDocument(digest) => {
+                return (!self.store.has_document(digest)).then_some(Event::NoDocument(digest));
             }
             Effect::StoreDocument(document) => {
                 if let Err(error) = self.store.put_document(&document) {
@@ -223,33 +257,6 @@ impl Node {
             Effect::Notice(notice) => self.notice(notice),
         }
         None
-    }
-
-    fn serve(&self, origin: &Origin, from: u64, until: u64) -> Vec<ByteBuf> {
-        let log = self.store.log(origin);
-        let entries = log.map_or(Ok(Vec::new()), |log| log.read(from, until, RESPONSE_ENTRY_BYTES));
-        match entries {
-            Ok(entries) => entries.into_iter().map(ByteBuf::from).collect(),
-            Err(error) => {
-                tracing::warn!(%error, "entries were not served");
-                Vec::new()
-            }
-        }
-    }
-
-    fn store(&mut self, head: &CheckedHead, from: u64, entries: &[Vec<u8>]) -> Event {
-        let origin = head.origin().clone();
-        let stored = self.store.log_mut(&origin).and_then(|log| {
-            log.append(from, entries)?;
-            log.publish(head.checkpoint().signed().clone(), &head.head().certificate)
-        });
-        match stored {
-            Ok(()) => Event::Stored { origin },
-            Err(error) => {
-                tracing::error!(%error, "entries were not stored");
-                Event::NotStored { origin }
-            }
-        }
     }
 
     fn build(&mut self, job: u64, purl: reattest_attestation::Purl) -> Option<Event> {

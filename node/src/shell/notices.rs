@@ -9,7 +9,7 @@ use super::node::Node;
 use super::report::Report;
 use crate::entry::{claim_of, in_words};
 use crate::limits::RESPONSE_ENTRY_BYTES;
-use crate::protocol::{Notice, Refusal};
+use crate::protocol::Notice;
 use crate::store::index::catch_up;
 
 impl Node {
@@ -23,22 +23,30 @@ impl Node {
                 self.report(&Report::Grew { operator: self.operator_of(&origin), size, said });
             }
             Notice::Forked { origin, proof } => {
-                let (one, other) = *proof;
-                let kept = self
-                    .store
-                    .log_mut(&origin)
-                    .and_then(|log| log.keep_fork([&one.checkpoint, &other.checkpoint]));
-                if let Err(error) = kept {
+                let kept = proof
+                    .proof()
+                    .map(|proof| self.store.log_mut(&origin).and_then(|log| log.keep_fork(&proof)));
+                if let Some(Err(error)) = kept {
                     tracing::error!(%error, "the proof of a fork was not kept");
                 }
                 self.report(&Report::Forked { operator: self.operator_of(&origin) });
             }
-            // Everyday life among nodes with different policies.
-            Notice::Refused { peer, refusal } if refusal == Refusal::UnknownOperator => {
-                tracing::debug!(peer = peer.0, "{}", refusal.text());
+            Notice::RolledBack { origin, peer, shown, before } => {
+                let operator = self.operator_of(&origin);
+                self.report(&Report::RolledBack { operator, peer: peer.0, shown, before });
             }
+            Notice::OwnLogAhead { held, shown } => {
+                self.report(&Report::OwnLogAhead { held, shown });
+            }
+            Notice::Word { digest } => self.report(&Report::Word { digest: digest.to_string() }),
             Notice::Refused { peer, refusal } => {
-                self.report(&Report::Refused { peer: peer.0, why: refusal.text().to_owned() });
+                let count = self.refused.entry(refusal).or_default();
+                *count = count.saturating_add(1);
+                if refusal.is_everyday() {
+                    tracing::debug!(peer = peer.0, "{}", refusal.text());
+                } else {
+                    self.report(&Report::Refused { peer: peer.0, why: refusal.text().to_owned() });
+                }
             }
             Notice::GaveUp { purl } => {
                 self.report(&Report::Fault { why: format!("{purl} is given up") });

@@ -46,6 +46,29 @@ pub enum Report {
         /// The operator, as the policy names it.
         operator: String,
     },
+    /// A peer shows less of a log than before.
+    RolledBack {
+        /// The operator, as the policy names it.
+        operator: String,
+        /// The peer.
+        peer: String,
+        /// Entries that it shows now.
+        shown: u64,
+        /// Entries that it showed before.
+        before: u64,
+    },
+    /// A peer shows more of the own log than this machine has.
+    OwnLogAhead {
+        /// Entries that this machine has.
+        held: u64,
+        /// Entries that the peer shows.
+        shown: u64,
+    },
+    /// An operator revoked or replaced a key.
+    Word {
+        /// The digest of its envelope.
+        digest: String,
+    },
     /// A peer sent something that was refused.
     Refused {
         /// The peer.
@@ -70,6 +93,14 @@ impl Report {
             Self::Forked { operator } => {
                 format!("{operator} SIGNED TWO HISTORIES; its votes stop counting")
             }
+            Self::RolledBack { operator, peer, shown, before } => format!(
+                "{peer} shows {shown} entries of {operator}'s log, and showed {before} before"
+            ),
+            Self::OwnLogAhead { held, shown } => format!(
+                "a peer has {shown} entries of THE OWN LOG, and this machine {held}: it came back \
+                 from a backup, or the key is used elsewhere"
+            ),
+            Self::Word { digest } => format!("an operator revoked or replaced a key: {digest}"),
             Self::Refused { peer, why } => format!("refused from {peer}: {why}"),
         }
     }

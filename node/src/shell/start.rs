@@ -5,7 +5,6 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use libp2p::identity::Keypair;
-use reattest_attestation::log::{Frontier, SignedCheckpoint, leaf_hash};
 use reattest_attestation::{Policy, PublicKey};
 use serde_bytes::ByteBuf;
 
@@ -13,7 +12,8 @@ use super::own_log::{OwnLog, check_root};
 use crate::clock;
 use crate::config::{Config, Role};
 use crate::fault::Fault;
-use crate::protocol::{CheckedHead, Head, Identity, Recovered};
+use crate::limits::LEARNED_ENTRIES;
+use crate::protocol::{CheckedHead, Fork, Head, Identity, Peer, Recovered};
 use crate::store::{Log, Store, durable};
 
 pub(super) fn identity(config: &Config, policy: &Policy, own: Option<&OwnLog>) -> Identity {
@@ -25,6 +25,12 @@ pub(super) fn identity(config: &Config, policy: &Policy, own: Option<&OwnLog>) -
         operators,
         own: own.map(|own| own.key),
         rebuilds: config.has(Role::Rebuild),
+        witnesses: policy.witnesses().iter().map(|witness| witness.key.clone()).collect(),
+        cosigns: false,
+        allowed: config
+            .allowed_peers
+            .as_ref()
+            .map(|peers| peers.iter().cloned().map(Peer).collect()),
     }
 }
 
@@ -41,10 +47,13 @@ pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovere
         };
         match CheckedHead::check(identity, head, clock::now()) {
             Ok(head) => {
-                let entries = log.read(0, head.size(), usize::MAX)?;
-                let frontier = frontier_of(&head, &entries)?;
+                let frontier = log.frontier(head.size().min(log.size()))?;
+                check_root(&frontier, head.checkpoint().checkpoint())?;
+                let extended = log.frontier(log.size())?;
+                let learned = head.size().saturating_sub(LEARNED_ENTRIES);
+                let recent = log.read(learned, log.size(), usize::MAX)?;
                 let forked = fork_of(log, identity, certificate)?;
-                recovered.push(Recovered { head, frontier, forked, entries });
+                recovered.push(Recovered { head, frontier, extended, forked, recent });
             }
             Err(refusal) => {
                 tracing::warn!(log = %log.origin(), "not followed any more: {}", refusal.text());
@@ -54,34 +63,10 @@ pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovere
     Ok(recovered)
 }
 
-/// The frontier over entries that were read from disk: every one of them is under the signed head.
-fn frontier_of(head: &CheckedHead, entries: &[Vec<u8>]) -> Result<Frontier, Fault> {
-    let mut frontier = Frontier::new();
-    for entry in entries {
-        frontier.push(leaf_hash(entry));
-    }
-    check_root(&frontier, head.checkpoint().checkpoint())?;
-    Ok(frontier)
-}
-
 /// The kept proof that a log was forked, checked again.
-fn fork_of(
-    log: &Log,
-    identity: &Identity,
-    certificate: &[u8],
-) -> Result<Option<Box<(Head, Head)>>, Fault> {
-    let checked = |signed: &SignedCheckpoint| {
-        let head = Head {
-            certificate: ByteBuf::from(certificate),
-            checkpoint: ByteBuf::from(signed.as_bytes()),
-        };
-        CheckedHead::check(identity, head, clock::now()).ok()
-    };
-    let heads: Vec<CheckedHead> = log.fork()?.iter().filter_map(checked).collect();
-    Ok(match heads.as_slice() {
-        [one, other] => one.fork(other),
-        _ => None,
-    })
+fn fork_of(log: &Log, identity: &Identity, certificate: &[u8]) -> Result<Option<Box<Fork>>, Fault> {
+    let fork = log.fork()?.map(|proof| Fork::of_proof(certificate, &proof));
+    Ok(fork.filter(|fork| fork.check(identity).is_ok()).map(Box::new))
 }
 
 /// Takes a data directory for this process alone; the lock goes with the process.

@@ -1,20 +1,26 @@
-//! The swarm: TCP with Noise and Yamux, gossip for heads, request-response for entries.
+//! The swarm: TCP with Noise and Yamux, QUIC beside it, gossip for heads, request-response for
+//! entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::StreamExt;
 use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance};
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{self, OutboundRequestId, ResponseChannel};
 use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, PeerId, Swarm, noise, tcp, yamux};
-use reattest_attestation::NetworkId;
+use libp2p::{Multiaddr, PeerId, Swarm, identify, kad, mdns, noise, tcp, yamux};
 
-use super::behaviour::{Behaviour, BehaviourEvent, behaviour};
+use super::behaviour::{Behaviour, BehaviourEvent, Finds, behaviour};
 use crate::fault::Fault;
+use crate::limits::ADDRESSES_PER_PEER;
 use crate::protocol::message::VERSION;
-use crate::protocol::{Event, Judgement, MessageId, Peer, Request, RequestId, Response, Ticket};
+use crate::protocol::{
+    Address, Event, Identity, Judgement, MessageId, Peer, Request, RequestId, Response, Source,
+    Ticket, protocol_name,
+};
 
 /// What the swarm has to say.
 pub(super) enum News {
@@ -28,38 +34,41 @@ pub(super) enum News {
 pub(super) struct Transport {
     swarm: Swarm<Behaviour>,
     topic: IdentTopic,
-    /// Configured peers, and who was found there.
-    bootstrap: BTreeMap<String, (Multiaddr, Option<PeerId>)>,
     asked: BTreeMap<OutboundRequestId, RequestId>,
     tickets: BTreeMap<Ticket, ResponseChannel<Response>>,
     next_ticket: u64,
+    /// What one event of the swarm says besides the first thing.
+    later: VecDeque<News>,
 }
 
 impl Transport {
-    pub(super) fn new(network: &NetworkId, keys: Keypair) -> Result<Self, Fault> {
+    pub(super) fn new(identity: &Identity, keys: Keypair, finds: &Finds) -> Result<Self, Fault> {
         let fail = |error: String| Fault::new("the network cannot be set up", error);
-        let topic = IdentTopic::new(format!("reattest/{network}/{VERSION}"));
+        let topic = IdentTopic::new(format!("reattest/{}/{VERSION}", identity.network));
         let behaviour_topic = topic.clone();
-        let name = format!("/reattest/{network}/{VERSION}");
-        let swarm = libp2p::SwarmBuilder::with_existing_identity(keys)
+        let name = protocol_name(&identity.network);
+        let builder = libp2p::SwarmBuilder::with_existing_identity(keys)
             .with_tokio()
             .with_tcp(
                 tcp::Config::default().nodelay(true),
                 noise::Config::new,
                 yamux::Config::default,
             )
-            .map_err(|error| fail(error.to_string()))?
-            .with_behaviour(|keys| behaviour(keys, &behaviour_topic, &name))
+            .map_err(|error| fail(error.to_string()))?;
+        #[cfg(feature = "quic")]
+        let builder = builder.with_quic();
+        let swarm = builder
+            .with_behaviour(|keys| behaviour(keys, &behaviour_topic, &name, identity, finds))
             .map_err(|error| fail(error.to_string()))?
             .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_mins(5)))
             .build();
         Ok(Self {
             swarm,
             topic,
-            bootstrap: BTreeMap::new(),
             asked: BTreeMap::new(),
             tickets: BTreeMap::new(),
             next_ticket: 0,
+            later: VecDeque::new(),
         })
     }
 
@@ -86,28 +95,21 @@ impl Transport {
         })
     }
 
-    pub(super) fn bootstrap(&mut self, address: &str) -> Result<(), Fault> {
-        let parsed: Multiaddr = address.parse().map_err(|error| {
-            Fault::new(format!("`peers` has {address:?}, needed a multiaddr such as /ip4/127.0.0.1/tcp/4101/p2p/PEER"), format!("{error}"))
-        })?;
-        self.bootstrap.insert(address.to_owned(), (parsed, None));
-        Ok(())
-    }
-
-    /// Dials the configured peers that are not connected.
-    pub(super) fn dial_bootstrap(&mut self) {
-        for (address, (parsed, found)) in &mut self.bootstrap {
-            if found.is_some_and(|peer| self.swarm.is_connected(&peer)) {
-                continue;
-            }
-            if let Err(error) = self.swarm.dial(parsed.clone()) {
-                tracing::debug!(address, %error, "not dialled");
-            }
+    /// Opens a connection. Whether it comes about, an event tells.
+    pub(super) fn dial(&mut self, peer: Option<&Peer>, address: &Address) {
+        let Ok(multiaddr) = address.text.parse::<Multiaddr>() else { return };
+        let peer = peer.and_then(|peer| peer.0.parse::<PeerId>().ok());
+        if peer.is_some_and(|peer| self.swarm.is_connected(&peer) || peer == self.peer_id()) {
+            return;
+        }
+        if let Err(error) = self.swarm.dial(multiaddr) {
+            tracing::debug!(address = address.text, %error, "not dialled");
         }
     }
 
-    pub(super) fn connected(&self) -> Vec<String> {
-        self.swarm.connected_peers().map(ToString::to_string).collect()
+    #[cfg(test)]
+    fn connected(&self) -> Vec<PeerId> {
+        self.swarm.connected_peers().copied().collect()
     }
 
     pub(super) fn publish(&mut self, bytes: Vec<u8>) {
@@ -150,6 +152,9 @@ impl Transport {
     /// Waits for what happens next.
     pub(super) async fn next(&mut self) -> News {
         loop {
+            if let Some(news) = self.later.pop_front() {
+                return news;
+            }
             let event = self.swarm.select_next_some().await;
             if let Some(news) = self.translate(event) {
                 return news;
@@ -161,29 +166,58 @@ impl Transport {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => Some(News::Listening(address)),
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, .. } => {
-                if endpoint.is_dialer() {
-                    self.found(endpoint.get_remote_address(), peer_id);
-                }
-                (num_established.get() == 1)
-                    .then(|| News::Event(Box::new(Event::Connected(name(peer_id)))))
+                let dialled = endpoint.is_dialer();
+                let address = address_of(endpoint.get_remote_address());
+                let connected = Event::Connected { peer: name(peer_id), address, dialled };
+                (num_established.get() == 1).then(|| News::Event(Box::new(connected)))
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 Some(News::Event(Box::new(Event::Disconnected(name(peer_id)))))
             }
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => gossiped(event),
             SwarmEvent::Behaviour(BehaviourEvent::Logs(event)) => self.request_response(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.identified(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Neighbours(mdns::Event::Discovered(found))) => {
+                for (peer, address) in found {
+                    self.discovered(peer, &address, Source::LocalNetwork);
+                }
+                self.later.pop_front()
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Routes(kad::Event::RoutingUpdated {
+                peer,
+                addresses,
+                ..
+            })) => {
+                for address in addresses.iter() {
+                    self.discovered(peer, address, Source::Peers);
+                }
+                self.later.pop_front()
+            }
             _ => None,
         }
     }
 
-    fn found(&mut self, at: &Multiaddr, peer: PeerId) {
-        let at = at.to_string();
-        for (address, (_, found)) in &mut self.bootstrap {
-            // The remote address may or may not end in the peer's name.
-            if at.starts_with(address.as_str()) || address.starts_with(&at) {
-                *found = Some(peer);
+    /// Others say that a peer is at an address.
+    fn discovered(&mut self, peer: PeerId, at: &Multiaddr, source: Source) {
+        if peer == self.peer_id() {
+            return;
+        }
+        let (peer, address) = (Some(name(peer)), address_of(at));
+        let event = Event::Discovered { peer, address, source };
+        self.later.push_back(News::Event(Box::new(event)));
+    }
+
+    /// A peer says what it speaks and where it listens.
+    fn identified(&mut self, event: identify::Event) -> Option<News> {
+        let identify::Event::Received { peer_id, info, .. } = event else { return None };
+        if let Some(routes) = self.swarm.behaviour_mut().routes.as_mut() {
+            // An address of this machine alone leads other machines nowhere.
+            for address in info.listen_addrs.into_iter().take(ADDRESSES_PER_PEER) {
+                routes.add_address(&peer_id, address);
             }
         }
+        let (peer, protocol) = (name(peer_id), info.protocol_version);
+        Some(News::Event(Box::new(Event::Identified { peer, protocol })))
     }
 
     fn request_response(
@@ -196,7 +230,8 @@ impl Transport {
                     self.next_ticket = self.next_ticket.wrapping_add(1);
                     let ticket = Ticket(self.next_ticket);
                     self.tickets.insert(ticket, channel);
-                    Some(News::Event(Box::new(Event::Asked { ticket, request })))
+                    let from = name(peer);
+                    Some(News::Event(Box::new(Event::Asked { from, ticket, request })))
                 }
                 request_response::Message::Response { request_id, response } => {
                     let request = self.asked.remove(&request_id)?;
@@ -228,6 +263,25 @@ fn gossiped(event: gossipsub::Event) -> Option<News> {
     })))
 }
 
+/// An address as the core knows it, without the peer's name at its end.
+pub(super) fn address_of(multiaddr: &Multiaddr) -> Address {
+    let parts = multiaddr.iter().filter(|part| !matches!(part, Protocol::P2p(_)));
+    let ip = multiaddr.iter().find_map(|part| match part {
+        Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+        Protocol::Ip6(ip) => Some(IpAddr::V6(ip)),
+        _ => None,
+    });
+    Address { text: parts.collect::<Multiaddr>().to_string(), ip }
+}
+
+/// The peer that a multiaddr ends with.
+pub(super) fn peer_of(multiaddr: &Multiaddr) -> Option<Peer> {
+    match multiaddr.iter().last()? {
+        Protocol::P2p(peer) => Some(name(peer)),
+        _ => None,
+    }
+}
+
 fn name(peer: PeerId) -> Peer {
     Peer(peer.to_string())
 }
@@ -236,23 +290,36 @@ fn name(peer: PeerId) -> Peer {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::*;
 
+    fn transport() -> Transport {
+        let identity = Identity {
+            network: "test".parse().unwrap(),
+            operators: BTreeSet::new(),
+            own: None,
+            rebuilds: false,
+            witnesses: Vec::new(),
+            cosigns: false,
+            allowed: None,
+        };
+        Transport::new(&identity, Keypair::generate_ed25519(), &Finds::nobody()).unwrap()
+    }
+
     #[tokio::test]
     async fn a_peer_whose_gossip_is_rejected_loses_its_score() {
-        let network = "test".parse().unwrap();
-        let mut good = Transport::new(&network, Keypair::generate_ed25519()).unwrap();
-        let mut bad = Transport::new(&network, Keypair::generate_ed25519()).unwrap();
+        let (mut good, mut bad) = (transport(), transport());
         good.listen("/ip4/127.0.0.1/tcp/0").unwrap();
         let mut rejected = 0_u8;
+        let mut at = None;
         let shown = async {
             let mut beat = tokio::time::interval(Duration::from_millis(200));
             while rejected < 3 {
                 tokio::select! {
                     news = good.next() => match news {
-                        News::Listening(address) => bad.bootstrap(&address.to_string()).unwrap(),
+                        News::Listening(address) => at = Some(address_of(&address)),
                         News::Event(event) => if let Event::Gossiped { from, id, .. } = *event {
                             good.judge(&id, &from, Judgement::Reject);
                             rejected += 1;
@@ -260,7 +327,9 @@ mod tests {
                     },
                     _ = bad.next() => {}
                     _ = beat.tick() => {
-                        bad.dial_bootstrap();
+                        if let Some(at) = at.as_ref().filter(|_| bad.connected().is_empty()) {
+                            bad.dial(None, at);
+                        }
                         bad.publish(vec![rejected; 10]);
                     }
                 }
@@ -269,5 +338,15 @@ mod tests {
         tokio::time::timeout(Duration::from_mins(1), shown).await.unwrap();
         let score = good.swarm.behaviour().gossip.peer_score(&bad.peer_id()).unwrap();
         assert!(score <= -80.0, "three rejected messages cost 90 at once: {score}");
+    }
+
+    #[test]
+    fn an_address_is_known_by_its_ip_and_without_the_peers_name() {
+        let peer = PeerId::random();
+        let multiaddr: Multiaddr = format!("/ip4/192.0.2.1/tcp/4101/p2p/{peer}").parse().unwrap();
+        let address = address_of(&multiaddr);
+        assert_eq!(address.text, "/ip4/192.0.2.1/tcp/4101");
+        assert_eq!(address.ip, "192.0.2.1".parse().ok());
+        assert_eq!(peer_of(&multiaddr), Some(name(peer)));
     }
 }

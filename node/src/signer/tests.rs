@@ -49,6 +49,8 @@ fn config(home: &Path) -> Config {
         cache: crate::config::Cache::default(),
         consumer_key: None,
         lies: false,
+        find: crate::config::Find::default(),
+        allowed_peers: None,
     }
 }
 

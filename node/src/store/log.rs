@@ -8,9 +8,10 @@ use reattest_attestation::limits::ENTRIES_PER_TILE;
 use reattest_attestation::log::leaf_hash;
 use reattest_attestation::log::tiles::{decode_entries, encode_entry, entries_path, tile_path};
 use reattest_attestation::log::{
-    Frontier, InclusionProof, Origin, SignedCheckpoint, stored_frontier, stored_inclusion,
+    ConsistencyProof, ForkProof, Frontier, InclusionProof, Origin, SignedCheckpoint,
+    stored_consistency, stored_frontier, stored_inclusion, stored_root,
 };
-use reattest_attestation::{Certificate, Digest, Envelope, PublicKey};
+use reattest_attestation::{Bundle, Certificate, Digest, Envelope, PublicKey};
 
 use super::durable;
 use super::error::LogError;
@@ -122,23 +123,22 @@ impl Log {
         Some(Certificate::verify(&envelope).ok()?.certificate().rebuilder)
     }
 
-    /// Keeps two heads of this log that cannot both be true.
-    pub fn keep_fork(&mut self, heads: [&[u8]; 2]) -> Result<(), LogError> {
-        let mut bytes = Vec::new();
-        for head in heads {
-            encode_entry(head, &mut bytes).map_err(|_| LogError::TooLong(head.len()))?;
-        }
+    /// Keeps the proof that this log was forked, as a bundle of one line.
+    pub fn keep_fork(&mut self, proof: &ForkProof) -> Result<(), LogError> {
         let path = self.directory.join("fork");
+        let bundle = Bundle { forks: vec![proof.clone()], ..Bundle::default() };
+        let bytes =
+            bundle.to_bytes().map_err(|error| LogError::damaged(&path, error.to_string()))?;
         durable::write(&path, &bytes).map_err(|source| LogError::io(&path, source))
     }
 
-    /// The two heads that prove that this log was forked, if it was.
-    pub fn fork(&self) -> Result<Vec<SignedCheckpoint>, LogError> {
+    /// The proof that this log was forked, if it was; nothing in it is checked.
+    pub fn fork(&self) -> Result<Option<ForkProof>, LogError> {
         let path = self.directory.join("fork");
-        let bytes = read(&path)?.unwrap_or_default();
-        let heads =
-            decode_entries(&bytes).map_err(|error| LogError::damaged(&path, error.to_string()))?;
-        Ok(heads.into_iter().filter_map(|head| SignedCheckpoint::parse(head).ok()).collect())
+        let Some(bytes) = read(&path)? else { return Ok(None) };
+        let mut bundle =
+            Bundle::parse(&bytes).map_err(|error| LogError::damaged(&path, error.to_string()))?;
+        Ok(bundle.forks.pop())
     }
 
     /// Appends entries from `from` on and syncs them. Entries that are there already must be equal,
@@ -168,6 +168,48 @@ impl Log {
             rest = later;
         }
         Ok(())
+    }
+
+    /// TEMPORARY
+    pub fn extend<E: AsRef<[u8]>>(&mut self, from: u64, entries: &[E]) -> Result<(), LogError> {
+        self.append(from, entries)
+    }
+
+    /// TEMPORARY
+    pub fn truncate(&mut self, size: u64) -> Result<(), LogError> {
+        if size >= self.size() {
+            return Ok(());
+        }
+        let keep = usize::try_from(size % 256).unwrap_or(0);
+        self.tail.truncate(keep);
+        let mut bytes = Vec::new();
+        for entry in &self.tail {
+            encode_entry(entry, &mut bytes).map_err(|_| LogError::TooLong(entry.len()))?;
+        }
+        durable::write(&self.tail_path(), &bytes)
+            .map_err(|source| LogError::io(&self.directory, source))?;
+        let origin = self.origin.clone();
+        *self = Self::open(&self.directory.clone(), origin)?;
+        Ok(())
+    }
+
+    /// TEMPORARY
+    pub fn bundle(&self, from: u64, until: u64, limit: usize) -> Result<Vec<u8>, LogError> {
+        let mut bytes = Vec::new();
+        for entry in self.read(from, until, limit)? {
+            encode_entry(&entry, &mut bytes).map_err(|_| LogError::TooLong(entry.len()))?;
+        }
+        Ok(bytes)
+    }
+
+    /// The root over the first `size` entries, from a few tiles.
+    pub fn root(&self, size: u64) -> Result<Digest, LogError> {
+        stored_root(&LogHashes::of(self), size)
+    }
+
+    /// The way from one size to another, from a few tiles.
+    pub fn consistency(&self, old: u64, new: u64) -> Result<Option<ConsistencyProof>, LogError> {
+        stored_consistency(&LogHashes::of(self), old, new)
     }
 
     /// Appends at most as many entries as the tail has room for.

@@ -91,6 +91,11 @@ impl Store {
         fs::read(&path).ok().filter(|bytes| Digest::of(bytes) == digest)
     }
 
+    /// Whether a recipe or a lock is here.
+    pub fn has_document(&self, digest: Digest) -> bool {
+        self.document_path(digest).exists()
+    }
+
     /// The digests of all documents.
     pub fn documents(&self) -> BTreeSet<Digest> {
         let Ok(files) = fs::read_dir(self.root.join("documents")) else {

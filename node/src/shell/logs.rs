@@ -1,0 +1,100 @@
+//! What the core asks of the store: ranges served, ranges kept, heads published.
+
+use reattest_attestation::Digest;
+use reattest_attestation::log::tiles::decode_entries;
+use reattest_attestation::log::{ConsistencyProof, Origin};
+use serde_bytes::ByteBuf;
+
+use super::node::Node;
+use crate::limits::RESPONSE_ENTRY_BYTES;
+use crate::protocol::{CheckedHead, Event, Response};
+use crate::store::LogError;
+
+impl Node {
+    /// A range of entries, as it lies on disk, and the way from its end to the head.
+    pub(super) fn serve(&self, origin: &Origin, from: u64, until: u64, head: u64) -> Response {
+        let Some(log) = self.store.log(origin) else { return Response::Nothing };
+        let served = || -> Result<Option<Response>, LogError> {
+            let bundle = log.bundle(from, until, RESPONSE_ENTRY_BYTES)?;
+            let count = decode_entries(&bundle).map_or(0, |entries| entries.len() as u64);
+            let end = from.saturating_add(count);
+            let proof = match log.consistency(end, head)? {
+                Some(proof) if end < head => proof.hashes,
+                Some(_) => Vec::new(),
+                None => return Ok(None),
+            };
+            Ok(Some(Response::Entries { bundle: ByteBuf::from(bundle), proof }))
+        };
+        match served() {
+            Ok(response) => response.unwrap_or(Response::Nothing),
+            Err(error) => {
+                tracing::warn!(%error, "entries were not served");
+                Response::Nothing
+            }
+        }
+    }
+
+    /// The root that the own copy of a log has at one size, and the way from it to another.
+    pub(super) fn way(
+        &self,
+        origin: &Origin,
+        old: u64,
+        new: u64,
+    ) -> Option<(Digest, ConsistencyProof)> {
+        let log = self.store.log(origin)?;
+        let looked_up = || -> Result<Option<(Digest, ConsistencyProof)>, LogError> {
+            let root = log.root(old)?;
+            Ok(log.consistency(old, new)?.map(|proof| (root, proof)))
+        };
+        match looked_up() {
+            Ok(way) => way,
+            Err(error) => {
+                tracing::warn!(%error, "a log was not compared with a head");
+                None
+            }
+        }
+    }
+
+    /// Writes entries that are proven under a head, and are durable once that head is.
+    pub(super) fn extend(&mut self, origin: Origin, from: u64, bundle: &[u8]) -> Event {
+        let entries = decode_entries(bundle).unwrap_or_default();
+        let written = self.store.log_mut(&origin).and_then(|log| log.extend(from, &entries));
+        match written {
+            Ok(()) => Event::Extended { origin },
+            Err(error) => {
+                tracing::error!(%error, "entries were not stored");
+                Event::NotStored { origin }
+            }
+        }
+    }
+
+    pub(super) fn rewind(&mut self, origin: &Origin, size: u64) {
+        let done = self.store.log_mut(origin).and_then(|log| log.truncate(size));
+        if let Err(error) = done {
+            tracing::error!(%error, "entries beyond a log's head stay on disk");
+        }
+    }
+
+    pub(super) fn store_head(&mut self, head: &CheckedHead) -> Event {
+        let origin = head.origin().clone();
+        let stored = self.store.log_mut(&origin).and_then(|log| {
+            log.publish(head.checkpoint().signed().clone(), &head.head().certificate)
+        });
+        match stored {
+            Ok(()) => Event::Stored { origin },
+            Err(error) => {
+                tracing::error!(%error, "a head was not stored");
+                Event::NotStored { origin }
+            }
+        }
+    }
+}
+
+// TEMPORARY until the signer takes these.
+impl Node {
+    pub(super) fn cosign(&mut self, head: &CheckedHead) -> Option<Event> {
+        Some(Event::Cosigned { origin: head.origin().clone(), checkpoint: None })
+    }
+    pub(super) fn show_signer(&mut self, _checkpoint: Vec<u8>) {}
+    pub(super) fn store_word(&mut self, _word: &[u8]) {}
+}
