@@ -16,9 +16,20 @@ pub enum LogError {
         /// What it said.
         source: io::Error,
     },
+    /// No room, or no quota, for what was to be written.
+    #[error(
+        "{path}: the disk is full ({source}); nothing half-written is left: make room, or set `[store] max_bytes` below what the disk has",
+        path = path.display()
+    )]
+    Full {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Bytes on disk that this node did not write.
     #[error(
-        "{path} is damaged: {what}; move the directory away, and the log is fetched again from peers",
+        "{path} is damaged: {what}; `reattest node --reindex` mends hashes and indexes, and where it cannot, move the log's directory away, and the log is fetched again from peers",
         path = path.display()
     )]
     Damaged {
@@ -58,6 +69,24 @@ pub enum LogError {
         /// The hash's place in that level.
         index: u64,
     },
+    /// A checkpoint that does not cover what the log holds.
+    #[error("log {origin} was given a head over {size} entries that has another root than they")]
+    OtherRoot {
+        /// Which log.
+        origin: Origin,
+        /// Entries under the head.
+        size: u64,
+    },
+    /// Something that would take back what was published.
+    #[error("log {origin} published {published} entries, which cannot become {size} again")]
+    Published {
+        /// Which log.
+        origin: Origin,
+        /// Entries under its checkpoint.
+        published: u64,
+        /// Entries that it was to have.
+        size: u64,
+    },
     /// A log that was asked for and does not exist.
     #[error("log {0} is not here")]
     Unknown(Origin),
@@ -65,7 +94,13 @@ pub enum LogError {
 
 impl LogError {
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::Full { path, source }
+            }
+            _ => Self::Io { path, source },
+        }
     }
 
     pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {

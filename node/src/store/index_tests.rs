@@ -6,12 +6,13 @@ use std::path::Path;
 
 use reattest_attestation::log::{Checkpoint, Origin};
 use reattest_attestation::{
-    ArtifactOutcome, Authority, BuildFacts, Certificate, Digest, Envelope, Material, Purl, Rebuild,
-    SecretKey, Sign, Timestamp,
+    Announcement, ArtifactOutcome, Authority, BuildFacts, Certificate, Claim, Digest, Envelope,
+    Material, Purl, Rebuild, Retraction, SecretKey, Sign, Timestamp,
 };
 
 use super::Store;
 use super::index::{Index, MemoryIndex, Place, Selector, SledIndex, catch_up};
+use crate::entry::{Mentions, claim_of, documents_of, mentions};
 
 fn purl() -> Purl {
     "pkg:deb/debian/netbase@6.5?arch=all&distro=trixie".parse().unwrap()
@@ -196,4 +197,63 @@ fn a_file_that_everybody_publishes_costs_no_more_than_another() {
     let one = Selector::Package(package(77_777));
     let bundle = crate::query::evidence(&store, &index, &one).unwrap();
     assert_eq!((bundle.envelopes.len(), bundle.proofs.len()), (1, 1));
+}
+
+/// What an unverified reading of an entry finds is what its verified claim says.
+#[test]
+fn what_an_entry_mentions_is_what_it_claims() {
+    let different = ArtifactOutcome::observe(
+        purl(),
+        Digest::of(b"published"),
+        Some(Digest::of(b"produced")),
+        Some(Digest::of(b"produced")),
+    );
+    let entries = [
+        statement(b"file"),
+        statement_of(vec![different.unwrap()]),
+        statement_of(vec![
+            ArtifactOutcome::observe(purl(), Digest::of(b"published"), None, None).unwrap(),
+        ]),
+        signed(
+            Announcement { network: "test".parse().unwrap(), purl: purl(), announced: at() }
+                .to_payload(),
+        ),
+        signed(
+            Retraction {
+                network: "test".parse().unwrap(),
+                purl: purl(),
+                published: Digest::of(b"published"),
+                reason: "wrong \"clock\"".to_owned(),
+                retracted: at(),
+            }
+            .to_payload(),
+        ),
+    ];
+    for entry in entries {
+        let claim = claim_of(&key().public_key(), &entry).unwrap();
+        let found = mentions(&entry);
+        assert_eq!(found.documents, documents_of(&claim));
+        let (purls, files, recipe, announced) = match claim {
+            Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild) => {
+                let files = rebuild.artifacts.iter().flat_map(|a| [Some(a.published), a.produced]);
+                let mut files: Vec<Digest> = files.flatten().collect();
+                files.dedup();
+                (vec![purl().to_string()], files, Some(rebuild.recipe), None)
+            }
+            Claim::Retraction(_) => (vec![purl().to_string()], Vec::new(), None, None),
+            Claim::Announcement(_) => (Vec::new(), Vec::new(), None, Some(purl())),
+            other => unreachable!("{other:?}"),
+        };
+        assert_eq!((found.purls, found.files), (purls, files));
+        assert_eq!((found.recipe, found.announced), (recipe, announced));
+    }
+    assert_eq!(mentions(b"no envelope"), Mentions::default());
+}
+
+fn at() -> Timestamp {
+    Timestamp::from_unix(1_790_000_000)
+}
+
+fn signed(payload: Result<Vec<u8>, reattest_attestation::statement::ClaimError>) -> Vec<u8> {
+    Envelope::sign(payload.unwrap(), &key()).unwrap().as_bytes().to_vec()
 }

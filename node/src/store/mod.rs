@@ -7,6 +7,11 @@ pub mod durable;
 mod error;
 pub mod index;
 pub mod log;
+mod reading;
+mod opening;
+mod mending;
+mod tail;
+mod partial;
 mod hashes;
 mod tiles;
 
@@ -26,6 +31,8 @@ pub use log::Log;
 pub struct Store {
     root: PathBuf,
     logs: BTreeMap<Origin, Log>,
+    /// Bytes that logs of others may take, and what everything took when the store was opened.
+    budget: Option<(u64, u64)>,
 }
 
 impl Store {
@@ -47,7 +54,7 @@ impl Store {
         for (origin, directory) in origins(&data.join("logs"))? {
             logs.insert(origin.clone(), open(&directory, origin)?);
         }
-        Ok(Self { root: data.to_owned(), logs })
+        Ok(Self { root: data.to_owned(), logs, budget: None })
     }
 
     /// The logs.
@@ -71,6 +78,22 @@ impl Store {
         self.logs.get_mut(origin).ok_or_else(|| LogError::Unknown(origin.clone()))
     }
 
+    /// Bounds what is stored, in bytes.
+    pub fn limit(&mut self, max_bytes: u64) {
+        let taken = self.taken();
+        self.budget = Some((max_bytes, bytes_below(&self.root).saturating_sub(taken)));
+    }
+
+    /// Whether logs of others may still grow; the own log always may.
+    pub fn has_room(&self) -> bool {
+        self.budget.is_none_or(|(max, before)| before.saturating_add(self.taken()) < max)
+    }
+
+    /// Bytes of entries that were written since the store was opened.
+    fn taken(&self) -> u64 {
+        self.logs.values().map(Log::written).sum()
+    }
+
     /// Keeps a recipe or a lock under its digest.
     pub fn put_document(&self, document: &[u8]) -> Result<Digest, LogError> {
         let digest = Digest::of(document);
@@ -91,7 +114,7 @@ impl Store {
         fs::read(&path).ok().filter(|bytes| Digest::of(bytes) == digest)
     }
 
-    /// Whether a recipe or a lock is here.
+    /// Whether a document is here; whether it is whole, [`Store::document`] tells.
     pub fn has_document(&self, digest: Digest) -> bool {
         self.document_path(digest).exists()
     }
@@ -107,6 +130,17 @@ impl Store {
     fn document_path(&self, digest: Digest) -> PathBuf {
         self.root.join("documents").join(digest.to_string())
     }
+}
+
+/// Bytes of all files below a directory; what goes away meanwhile counts nothing.
+fn bytes_below(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
 }
 
 /// The logs that directories below `root` are named for: `reattest/<network>/<key>/<year>`.

@@ -1,31 +1,58 @@
-//! The right edge of a log's hash tiles: at most 256 hashes a level, whatever the log's size.
-
-use std::io;
-use std::path::Path;
+//! The right edge of a log's hash tiles: at most 255 hashes a level, whatever the log's size.
 
 use reattest_attestation::Digest;
 use reattest_attestation::limits::ENTRIES_PER_TILE;
-use reattest_attestation::log::tiles::tile_path;
 use reattest_attestation::log::tree::node_hash;
 
-use super::durable;
+/// Bits of a hash's place within its tile: 2^8 hashes are a tile.
+const TILE_BITS: u32 = 8;
 
 /// The incomplete tile of each level, level 0 first.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Edge {
     levels: Vec<Level>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Level {
     full: u64,
     hashes: Vec<Digest>,
 }
 
+/// A tile of hashes that is complete.
+#[derive(Debug, Clone)]
+pub(super) struct FullTile {
+    pub(super) level: u8,
+    pub(super) number: u64,
+    pub(super) hashes: Vec<Digest>,
+}
+
 impl Edge {
-    /// Adds a leaf; tiles that it completes are written below `root`, if one is given.
-    pub(super) fn push(&mut self, leaf: Digest, root: Option<&Path>) -> io::Result<()> {
-        let mut hash = leaf;
+    /// The edge over `full` whole tiles of leaves, from the tiles of each level: `tile` reads the
+    /// full tile of a level and number, at most 255 of each level.
+    pub(super) fn over<E>(
+        full: u64,
+        mut tile: impl FnMut(u8, u64) -> Result<Vec<Digest>, E>,
+    ) -> Result<Self, E> {
+        let mut levels = vec![Level { full, hashes: Vec::new() }];
+        let mut below = full;
+        for level in 0_u8.. {
+            if below == 0 {
+                break;
+            }
+            let full = below >> TILE_BITS;
+            let hashes = (full << TILE_BITS..below)
+                .map(|number| tile(level, number).map(|hashes| subtree(&hashes)))
+                .collect::<Result<_, _>>()?;
+            levels.push(Level { full, hashes });
+            below = full;
+        }
+        Ok(Self { levels })
+    }
+
+    /// Adds a leaf; the tiles that it completes, level 0 first.
+    pub(super) fn push(&mut self, leaf: Digest) -> Vec<FullTile> {
+        let (mut hash, mut completed) = (leaf, Vec::new());
         for number in 0_u8.. {
             let index = usize::from(number);
             if self.levels.len() <= index {
@@ -38,18 +65,23 @@ impl Edge {
             if level.hashes.len() < usize::from(ENTRIES_PER_TILE) {
                 break;
             }
-            let full = std::mem::take(&mut level.hashes);
-            if let Some(directory) = root {
-                let path = directory.join(tile_path(number, level.full, ENTRIES_PER_TILE));
-                if !path.exists() {
-                    durable::write(&path, &bytes(&full))?;
-                }
-            }
+            let hashes = std::mem::take(&mut level.hashes);
+            hash = subtree(&hashes);
+            completed.push(FullTile { level: number, number: level.full, hashes });
             level.full = level.full.saturating_add(1);
-            let Some(root) = subtree(&full) else { break };
-            hash = root;
         }
-        Ok(())
+        completed
+    }
+
+    /// Full tiles of a level.
+    pub(super) fn full(&self, level: u8) -> u64 {
+        self.levels.get(usize::from(level)).map_or(0, |level| level.full)
+    }
+
+    /// Leaves, those of full tiles included.
+    pub(super) fn size(&self) -> u64 {
+        let leaves = self.levels.first().map_or(0, |level| level.hashes.len());
+        (self.full(0) << TILE_BITS).saturating_add(leaves as u64)
     }
 
     /// The hashes of an incomplete tile, where it is one and has any.
@@ -58,39 +90,38 @@ impl Edge {
         let has = level.full == number && !level.hashes.is_empty();
         has.then_some(&level.hashes)
     }
-
-    /// Writes the incomplete tiles as the partial tiles of a published checkpoint.
-    pub(super) fn write_partial(&self, root: &Path) -> io::Result<()> {
-        for (number, level) in (0_u8..).zip(&self.levels) {
-            let Ok(width) = u16::try_from(level.hashes.len()) else {
-                continue;
-            };
-            if width > 0 {
-                let path = root.join(tile_path(number, level.full, width));
-                durable::write(&path, &bytes(&level.hashes))?;
-            }
-        }
-        Ok(())
-    }
 }
 
-fn bytes(hashes: &[Digest]) -> Vec<u8> {
+/// The incomplete tiles of the tree of `size` leaves: level, number and width of each.
+pub(super) fn partial_tiles(size: u64) -> Vec<(u8, u64, u16)> {
+    let (mut found, mut hashes) = (Vec::new(), size);
+    for level in 0_u8.. {
+        if hashes == 0 {
+            break;
+        }
+        let number = hashes >> TILE_BITS;
+        let width = u16::try_from(hashes & u64::from(ENTRIES_PER_TILE - 1)).unwrap_or_default();
+        if width > 0 {
+            found.push((level, number, width));
+        }
+        hashes = number;
+    }
+    found
+}
+
+/// The bytes of a tile's file.
+pub(super) fn bytes(hashes: &[Digest]) -> Vec<u8> {
     hashes.iter().flat_map(Digest::as_bytes).copied().collect()
 }
 
-/// The root over a full tile, whose width is a power of two; nothing for no tile.
-pub(super) fn subtree(hashes: &[Digest]) -> Option<Digest> {
+/// The root over the hashes of a full tile, whose number is a power of two.
+pub(super) fn subtree(hashes: &[Digest]) -> Digest {
     let mut level = hashes.to_vec();
     while level.len() > 1 {
-        level = level
-            .chunks(2)
-            .filter_map(|pair| match pair {
-                [left, right] => Some(node_hash(*left, *right)),
-                _ => None,
-            })
-            .collect();
+        let (pairs, _) = level.as_chunks::<2>();
+        level = pairs.iter().map(|[left, right]| node_hash(*left, *right)).collect();
     }
-    level.first().copied()
+    level.first().copied().unwrap_or_else(|| Digest::of(b""))
 }
 
 /// The hashes of a full tile's bytes; nothing where they are not those of one.
