@@ -8,6 +8,7 @@ use reattest_rebuilder::retention::{Age, Bytes, Keep};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::fault::Fault;
+use crate::signer::custody::Place;
 
 /// A role that a node takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,9 +44,9 @@ pub struct Config {
     /// The peers of a private network, by the names that end their addresses; without it, any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_peers: Option<Vec<String>>,
-    /// The rebuilder's key; read by the signer alone.
+    /// The rebuilder's key; reached by the signer alone.
     #[serde(default)]
-    pub key: Option<PathBuf>,
+    pub key: Option<Place>,
     /// The operator's certificate of that key.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
@@ -168,7 +169,7 @@ impl Config {
         let base = path.parent().unwrap_or(Path::new("."));
         config.data = base.join(&config.data);
         config.policy = base.join(&config.policy);
-        config.key = config.key.map(|key| base.join(key));
+        config.key = config.key.map(|key| key.below(base));
         config.certificate = config.certificate.map(|certificate| base.join(certificate));
         config.consumer_key = config.consumer_key.map(|key| base.join(key));
         config.archive.keyring = config.archive.keyring.map(|keyring| base.join(keyring));

@@ -162,6 +162,20 @@ pub const EVIDENCE_ENTRIES: usize = 1024;
 /// Bytes of one produced file that the signer hashes; the largest Debian package has about 2 GiB.
 pub const OUTPUT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
+/// Messages of the node that wait in the signer while an entry is on its way to disk: announcements that
+/// were asked for meanwhile. A purl is short, so they hold a few hundred KiB; a node that waits for each
+/// answer never has two.
+pub const SIGNER_DEFERRED: usize = 1024;
+
+/// Bytes of a file with a key, a PIN or a certificate: a rotation that names 64 heads has about 24 KiB.
+pub const KEY_FILE_BYTES: u64 = 64 * 1024;
+
+/// Bytes of one answer of an SSH agent; OpenSSH's own bound on the messages of its agent.
+pub const AGENT_MESSAGE_BYTES: u32 = 256 * 1024;
+
+/// How long an SSH agent may take for one answer: a person may have to touch a key or to confirm.
+pub const AGENT_WAIT: Duration = Duration::from_mins(1);
+
 /// Seconds between two beats of the node's clock.
 pub const TICK: Duration = Duration::from_millis(500);
 

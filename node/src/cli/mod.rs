@@ -8,6 +8,7 @@ mod export;
 mod gc;
 mod init;
 mod inputs;
+mod log;
 mod node;
 pub mod output;
 mod policy;
@@ -75,6 +76,8 @@ enum Command {
     Policy(policy::Policy),
     /// Tells what this machine can enforce.
     Doctor(doctor::Doctor),
+    /// Puts the own log's state right after a loss.
+    Log(log::Log),
     /// How the running node is.
     Status(status::Status),
     /// One process of a node; started by the node itself.
@@ -132,6 +135,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Export(command) => command.run(config),
         Command::Policy(command) => command.run(config),
         Command::Doctor(command) => command.run(config),
+        Command::Log(command) => command.run(&load(config)?),
         Command::Status(command) => command.run(&load(config)?),
         Command::Role(command) => command.run(config),
     }

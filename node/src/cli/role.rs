@@ -23,6 +23,8 @@ pub(super) struct Role {
 enum Name {
     Signer,
     Builder,
+    /// Holds a PKCS#11 token's session for the signer.
+    Token,
     /// Compares two files of strangers, inside a sandbox without configuration.
     Report,
 }
@@ -36,6 +38,7 @@ impl Role {
                 die_with_parent()?;
                 builder::run(&load(config)?)?;
             }
+            Name::Token => signer::hold_token()?,
             Name::Report => self.report()?,
         }
         Ok(Exit::Fine)

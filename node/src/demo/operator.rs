@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::setup;
 use crate::shell::control::{self, Answer, Ask};
 use crate::shell::report::Report;
+use crate::signer::custody::Place;
 
 /// One operator.
 pub(super) struct Operator {
@@ -47,7 +48,7 @@ impl Operator {
             policy: policy.to_owned(),
             listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
             peers: Vec::new(),
-            key: Some(key_file),
+            key: Some(Place::File(key_file)),
             certificate: Some(certificate_file),
             archive: Archive::default(),
             cache: Cache::default(),

@@ -14,3 +14,4 @@ mod behaviour;
 mod stream;
 
 pub use node::run;
+pub(crate) use start::lock;

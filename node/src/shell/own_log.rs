@@ -46,6 +46,17 @@ impl OwnLog {
                 log.size()
             )));
         }
+        if let Some(head) = log.checkpoint().map(SignedCheckpoint::unverified)
+            && head.size > size
+        {
+            return Err(Fault::text(format!(
+                "the own log {origin} has a signed head of {found} entries on disk, and its signer knows of \
+                 {size}: the signer's state was replaced by an older one; put the newer one back, or run: \
+                 reattest log resume --at {found}:{root}",
+                found = head.size,
+                root = head.root,
+            )));
+        }
         if let Some(note) = checkpoint {
             publish(log, &note, &certificate)?;
         }

@@ -9,11 +9,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::Digest;
-use reattest_attestation::log::{Frontier, Origin};
+use reattest_attestation::log::{Frontier, Origin, SignedCheckpoint};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::seen::refusal;
 use crate::codec;
 use crate::fault::Fault;
 use crate::limits::LINK_MESSAGE_BYTES;
@@ -41,22 +42,42 @@ pub(super) struct Pending {
     pub(super) links: Option<ByteBuf>,
 }
 
-/// The two files, for one log.
+/// Why nothing is signed with a key: a head of one of its logs that its states do not know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Held {
+    /// A C2SP signed note, by the key itself.
+    pub(super) checkpoint: ByteBuf,
+}
+
+/// The two files of one log, and the one that holds its key.
 #[derive(Debug)]
 pub(super) struct Journal {
     state: PathBuf,
     pending: PathBuf,
+    held: PathBuf,
 }
 
 impl Journal {
     /// The journal of a log below the signer's directory.
     pub(super) fn of(directory: &Path, origin: &Origin) -> Self {
         let base = directory.join(origin.to_string());
-        Self { state: base.join("state"), pending: base.join("pending") }
+        let held = base.parent().unwrap_or(&base).join("held");
+        Self { state: base.join("state"), pending: base.join("pending"), held }
     }
 
-    /// The state, or that of an empty log.
+    /// The state to sign on from, or that of an empty log; nothing while the key is held.
     pub(super) fn load(&self, origin: &Origin) -> Result<State, Fault> {
+        let Some(held) = self.held()? else {
+            return self.state(origin);
+        };
+        match SignedCheckpoint::parse(&held.checkpoint) {
+            Ok(shown) => Err(refusal(shown.unverified())),
+            Err(error) => Err(Fault::new(self.held.display().to_string(), error)),
+        }
+    }
+
+    /// The state as it is on disk, or that of an empty log.
+    pub(super) fn state(&self, origin: &Origin) -> Result<State, Fault> {
         let empty =
             State { origin: origin.to_string(), frontier: Frontier::new(), checkpoint: None };
         let state = read(&self.state)?.unwrap_or(empty);
@@ -70,6 +91,36 @@ impl Journal {
         )))
     }
 
+    /// The head for which nothing is signed with this key.
+    pub(super) fn held(&self) -> Result<Option<Held>, Fault> {
+        read(&self.held)
+    }
+
+    /// From here on nothing is signed with this key.
+    pub(super) fn hold(&self, held: &Held) -> Result<(), Fault> {
+        write(&self.held, held)
+    }
+
+    /// A state that the operator vouches for. What was damaged is kept beside it.
+    pub(super) fn restore(
+        &self,
+        state: &State,
+        pending: Option<&Pending>,
+        lifted: bool,
+    ) -> Result<(), Fault> {
+        if read::<State>(&self.state).is_err() {
+            let aside = self.state.with_extension("damaged");
+            fs::rename(&self.state, &aside)
+                .map_err(|error| Fault::new(self.state.display().to_string(), error))?;
+        }
+        match pending {
+            Some(pending) => write(&self.pending, pending)?,
+            None => remove(&self.pending)?,
+        }
+        write(&self.state, state)?;
+        if lifted { remove(&self.held) } else { Ok(()) }
+    }
+
     pub(super) fn pending(&self) -> Result<Option<Pending>, Fault> {
         read(&self.pending)
     }
@@ -81,8 +132,17 @@ impl Journal {
     /// The head over the pending entry is signed: from here on it is the log.
     pub(super) fn commit(&self, state: &State) -> Result<(), Fault> {
         write(&self.state, state)?;
-        fs::remove_file(&self.pending)
-            .map_err(|error| Fault::new(self.pending.display().to_string(), error))
+        remove(&self.pending)
+    }
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> Result<(), Fault> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Fault::new(path.display().to_string(), error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -104,8 +164,8 @@ fn read<T: Serialize + DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault
     };
     let damaged = || {
         Fault::text(format!(
-            "{} is damaged; the signer does not guess where its log stood: restore it from a backup \
-             that is not older than the log's last published head",
+            "{} is damaged; the signer does not guess where its log stood: learn its \
+             last head from peers or witnesses, stop the node, and run: reattest log resume --at SIZE:ROOT",
             path.display()
         ))
     };

@@ -14,6 +14,11 @@ pub enum ToSigner {
         /// The log's size now.
         size: u64,
     },
+    /// A peer or a witness showed this head of a log of the signer's own key.
+    Seen {
+        /// A C2SP signed note; at most 16 KiB.
+        checkpoint: ByteBuf,
+    },
 }
 
 /// To the node.

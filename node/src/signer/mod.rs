@@ -3,31 +3,33 @@
 //! It speaks with the node (entries, heads, announcements) and with the builder (sealed results).
 //! It hashes the produced files itself and composes the statement itself; nobody hands it bytes to
 //! sign.
-#![expect(clippy::disallowed_methods, reason = "two links need a thread each")]
 
 pub mod messages;
-pub(crate) mod custody;
+pub mod custody;
 mod journal;
+mod mailbox;
+mod seen;
 mod statement;
+pub mod resume;
 
-use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::mpsc;
-use std::thread;
 
 use reattest_attestation::log::{Checkpoint, Origin, leaf_hash};
-use reattest_attestation::{Announcement, Envelope, NetworkId, Purl, SecretKey, Sign};
+use reattest_attestation::{Announcement, Envelope, NetworkId, Purl};
 use serde_bytes::ByteBuf;
 
 use crate::clock;
 use crate::config::Config;
 use crate::confine;
 use crate::fault::Fault;
-use crate::limits::LINK_FILES;
 use crate::link::{Link, LinkError};
+use custody::Key;
 use journal::{Journal, Pending, State};
+use mailbox::{Mail, Mailbox};
 use messages::{Attest, FromSigner, Receipt, ToSigner};
+use seen::Standing;
+use statement::Uncomposed;
 
 /// Runs the role: the node's link is at standard input, the builder's at standard output.
 pub fn run(config: &Config) -> Result<(), Fault> {
@@ -41,6 +43,11 @@ pub fn run(config: &Config) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Runs the process that holds a token's session for a signer.
+pub(crate) fn hold_token() -> Result<(), Fault> {
+    custody::holder::run()
+}
+
 /// Serves one node and one builder until the node ends.
 fn serve(config: &Config, node: Link, builder: &Link) -> Result<(), Fault> {
     let link = |error| Fault::new("the signer's links", error);
@@ -48,56 +55,35 @@ fn serve(config: &Config, node: Link, builder: &Link) -> Result<(), Fault> {
     let directory = config.data.join("signer");
     // Before any thread begins, and before anything is read that somebody else wrote.
     confine::signer(&directory)?;
-    let mails = listen(node.try_clone().map_err(link)?, builder.try_clone().map_err(link)?);
+    let mails = Mailbox::open(node.try_clone().map_err(link)?, builder.try_clone().map_err(link)?);
     let mut signer = Signer::open(config, directory, key, node, mails)?;
     signer.greet()?;
     signer.finish_pending()?;
-    while let Some(mail) = signer.next_mail() {
+    while let Some(mail) = signer.mails.next()? {
         match mail {
             Mail::Node(ToSigner::Announce(purl)) => {
-                let answer = signer.announce(purl).map_err(|fault| fault.to_string());
+                let answer = signer.announce(purl)?;
                 signer.node.send(&FromSigner::Announced(answer))?;
             }
+            Mail::Node(ToSigner::Seen { checkpoint }) => signer.standing().check(&checkpoint)?,
             // An acknowledgement that nobody waits for repeats an earlier one.
             Mail::Node(ToSigner::Stored { .. }) => {}
             Mail::Builder(result, files) => {
-                let answer = signer.attest(*result, files).map_err(|fault| fault.to_string());
+                let answer = signer.attest(*result, files)?;
                 builder.send(&Receipt(answer))?;
+                signer.mails.answered();
             }
         }
     }
     Ok(())
 }
 
-enum Mail {
-    Node(ToSigner),
-    Builder(Box<Attest>, Vec<OwnedFd>),
-}
-
-/// One mailbox for both links. It closes when the node ends: without it there is nobody to log for.
-fn listen(node: Link, builder: Link) -> mpsc::Receiver<Option<Mail>> {
-    let (post, mails) = mpsc::sync_channel(LINK_FILES);
-    let post_results = post.clone();
-    thread::spawn(move || {
-        while let Ok(message) = node.receive() {
-            if post.send(Some(Mail::Node(message))).is_err() {
-                return;
-            }
-        }
-        let _closed = post.send(None);
-    });
-    thread::spawn(move || {
-        while let Ok((message, files)) = builder.receive_with() {
-            if post_results.send(Some(Mail::Builder(Box::new(message), files))).is_err() {
-                return;
-            }
-        }
-    });
-    mails
-}
+/// What a request came to: a place in the log, or why it is refused. A signer that can refuse one
+/// goes on; a [`Fault`] of its own ends it.
+type Answer = Result<u64, String>;
 
 struct Signer {
-    key: SecretKey,
+    key: Key,
     certificate: Vec<u8>,
     network: NetworkId,
     origin: Origin,
@@ -105,35 +91,22 @@ struct Signer {
     journal: Journal,
     state: State,
     node: Link,
-    mails: mpsc::Receiver<Option<Mail>>,
-    deferred: VecDeque<Mail>,
+    mails: Mailbox,
 }
 
 impl Signer {
     fn open(
         config: &Config,
         directory: PathBuf,
-        (key, certificate): (SecretKey, Vec<u8>),
+        (key, certificate): (Key, Vec<u8>),
         node: Link,
-        mails: mpsc::Receiver<Option<Mail>>,
+        mails: Mailbox,
     ) -> Result<Self, Fault> {
         let network = config.network.clone();
         let origin = Origin::new(&network, &key.public_key(), clock::now().year());
         let journal = Journal::of(&directory, &origin);
         let state = journal.load(&origin)?;
-        let deferred = VecDeque::new();
-        Ok(Self {
-            key,
-            certificate,
-            network,
-            origin,
-            directory,
-            journal,
-            state,
-            node,
-            mails,
-            deferred,
-        })
+        Ok(Self { key, certificate, network, origin, directory, journal, state, node, mails })
     }
 
     fn greet(&self) -> Result<(), LinkError> {
@@ -156,28 +129,38 @@ impl Signer {
         }
     }
 
-    fn next_mail(&mut self) -> Option<Mail> {
-        self.deferred.pop_front().or_else(|| self.mails.recv().ok().flatten())
-    }
-
-    fn announce(&mut self, purl: Purl) -> Result<u64, Fault> {
+    fn announce(&mut self, purl: Purl) -> Result<Answer, Fault> {
         let announcement =
             Announcement { network: self.network.clone(), purl, announced: clock::now() };
-        let payload = announcement
-            .to_payload()
-            .map_err(|error| Fault::new("the announcement cannot be composed", error))?;
-        self.log(payload, None)
+        match announcement.to_payload() {
+            Ok(payload) => self.log(payload, None).map(Ok),
+            Err(error) => Ok(Err(format!("the announcement cannot be composed: {error}"))),
+        }
     }
 
-    fn attest(&mut self, result: Attest, files: Vec<OwnedFd>) -> Result<u64, Fault> {
-        let composed = statement::compose(&self.network, &self.key, result, files)?;
-        self.log(composed.payload, composed.links)
+    fn attest(&mut self, result: Attest, files: Vec<OwnedFd>) -> Result<Answer, Fault> {
+        match statement::compose(&self.network, &*self.key, result, files) {
+            Ok(composed) => self.log(composed.payload, composed.links).map(Ok),
+            Err(Uncomposed::Refused(fault)) => Ok(Err(fault.to_string())),
+            Err(Uncomposed::Unsigned(fault)) => Err(fault),
+        }
+    }
+
+    /// Where the own log stands, for heads of it that somebody shows.
+    fn standing(&self) -> Standing<'_> {
+        Standing {
+            directory: &self.directory,
+            network: &self.network,
+            key: self.key.public_key(),
+            origin: &self.origin,
+            state: &self.state,
+        }
     }
 
     /// Signs a statement of this process's own making, and logs it.
     fn log(&mut self, payload: Vec<u8>, links: Option<Vec<u8>>) -> Result<u64, Fault> {
         self.begin_year()?;
-        let envelope = Envelope::sign(payload, &self.key)
+        let envelope = Envelope::sign(payload, &*self.key)
             .map_err(|error| Fault::new("the statement cannot be signed", error))?;
         let index = self.state.frontier.size();
         let (envelope, links) = (ByteBuf::from(envelope.as_bytes()), links.map(ByteBuf::from));
@@ -203,7 +186,8 @@ impl Signer {
         let Pending { index, envelope, links } = pending.clone();
         let leaf = leaf_hash(&envelope);
         self.node.send(&FromSigner::Entry { index, envelope, links })?;
-        self.wait_until_stored(index.saturating_add(1))?;
+        let standing = self.standing();
+        self.mails.wait_until_stored(index.saturating_add(1), |note| standing.check(note))?;
         let mut frontier = self.state.frontier.clone();
         frontier.push(leaf);
         let checkpoint = Checkpoint {
@@ -211,7 +195,7 @@ impl Signer {
             size: frontier.size(),
             root: frontier.root(),
         }
-        .sign(&self.key)
+        .sign(&*self.key)
         .map_err(|error| Fault::new("the head cannot be signed", error))?;
         let checkpoint = ByteBuf::from(checkpoint.as_bytes());
         let state = State {
@@ -223,19 +207,6 @@ impl Signer {
         self.state = state;
         self.node.send(&FromSigner::Head { checkpoint })?;
         Ok(index)
-    }
-
-    /// Everything else that comes meanwhile waits its turn.
-    fn wait_until_stored(&mut self, wanted: u64) -> Result<(), Fault> {
-        while let Ok(Some(mail)) = self.mails.recv() {
-            match mail {
-                Mail::Node(ToSigner::Stored { size }) if size >= wanted => return Ok(()),
-                other => self.deferred.push_back(other),
-            }
-        }
-        Err(Fault::text(
-            "the node ended before the entry was on its disk; it is logged at the next start",
-        ))
     }
 }
 

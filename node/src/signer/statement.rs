@@ -16,6 +16,21 @@ use crate::limits::OUTPUT_BYTES;
 const SEALS: SealFlags =
     SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
 
+/// Why nothing is logged of one rebuild.
+#[derive(Debug)]
+pub(super) enum Uncomposed {
+    /// The builder's result is none; the next one may be.
+    Refused(Fault),
+    /// The key does not sign, and will not sign the next one either.
+    Unsigned(Fault),
+}
+
+impl From<Fault> for Uncomposed {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(fault)
+    }
+}
+
 /// What is to be logged of one rebuild.
 pub(super) struct Composed {
     /// The statement, in canonical JSON.
@@ -30,7 +45,7 @@ pub(super) fn compose(
     key: &dyn Sign,
     result: Attest,
     files: Vec<OwnedFd>,
-) -> Result<Composed, Fault> {
+) -> Result<Composed, Uncomposed> {
     let digests = files.into_iter().map(hash_sealed).collect::<Result<Vec<_>, _>>()?;
     let artifacts = result
         .artifacts
@@ -59,14 +74,16 @@ pub(super) fn compose(
 
 /// Links in other tools' formats. A name that those tools cannot carry costs the link, and not
 /// the attestation.
-fn links(rebuild: &Rebuild, key: &dyn Sign) -> Result<Option<LinkDocument>, Fault> {
+fn links(rebuild: &Rebuild, key: &dyn Sign) -> Result<Option<LinkDocument>, Uncomposed> {
     let reproduced = Reproduced::of(rebuild);
     if reproduced.is_empty() {
         return Ok(None);
     }
     match LinkDocument::sign(&reproduced, &rebuild.sources, key) {
         Ok(links) => Ok(Some(links)),
-        Err(LinkError::Unsigned(error)) => Err(Fault::new("the links cannot be signed", error)),
+        Err(LinkError::Unsigned(error)) => {
+            Err(Uncomposed::Unsigned(Fault::new("the links cannot be signed", error)))
+        }
         Err(error) => {
             tracing::warn!(%error, "no links are made for this rebuild");
             Ok(None)

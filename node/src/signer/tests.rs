@@ -43,7 +43,7 @@ fn config(home: &Path) -> Config {
         policy: home.join("policy.toml"),
         listen: Vec::new(),
         peers: Vec::new(),
-        key: Some(home.join("key")),
+        key: Some(super::custody::Place::File(home.join("key"))),
         certificate: Some(home.join("certificate")),
         archive: Archive::default(),
         cache: crate::config::Cache::default(),
