@@ -189,9 +189,9 @@ fn a_flood_while_an_entry_waits_is_bounded() {
         while sent < SIGNER_DEFERRED * 4 && played.node.send(&announce).is_ok() {
             sent += 1;
         }
+        assert!((SIGNER_DEFERRED..SIGNER_DEFERRED * 4).contains(&sent), "it took {sent}");
         let why = played.last_words();
         assert!(why.contains("while one entry waits to be stored"), "{why}");
-        assert!(sent > SIGNER_DEFERRED, "the bound was reached: {sent}");
         assert_eq!(played.entries.len(), 1, "one entry was begun");
     });
 }

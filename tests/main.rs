@@ -33,6 +33,7 @@ mod played;
 mod compromised_node;
 mod custody;
 mod resume;
+mod keys;
 mod bad_input;
 mod bad_carried;
 mod authority;

@@ -162,6 +162,20 @@ pub const EVIDENCE_ENTRIES: usize = 1024;
 /// Bytes of one produced file that the signer hashes; the largest Debian package has about 2 GiB.
 pub const OUTPUT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
+/// Days that a certificate may hold: two years and two months. A key that is forgotten ends by itself, and a
+/// yearly habit may slip once.
+pub const CERTIFICATE_DAYS_MAX: u32 = 800;
+
+/// Heads of one log that an operator vouches for and evidence is proven under: an operator ends a key once,
+/// and may correct itself.
+pub const VOUCHED_HEADS: usize = 8;
+
+/// Words of one operator on its keys: a certificate a year for each of 30 rebuilders, over four years.
+pub const WORDS_PER_OPERATOR: usize = 128;
+
+/// Words of all operators: those of 64 at their bound. Each has some 2 KiB, and 64 KiB at most.
+pub const WORDS: usize = 8192;
+
 /// Messages of the node that wait in the signer while an entry is on its way to disk: announcements that
 /// were asked for meanwhile. A purl is short, so they hold a few hundred KiB; a node that waits for each
 /// answer never has two.

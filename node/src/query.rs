@@ -1,22 +1,24 @@
 //! Step 10, query: the evidence of a store as a bundle, and the verdict that a policy draws from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::export::LinkDocument;
+use reattest_attestation::log::Origin;
 use reattest_attestation::{
-    Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, HashedFile, LoggedAt, Policy,
-    Purl, Question, Verdict, conclude,
+    Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, HashedFile, LoggedAt,
+    OperatorWord, Policy, Purl, Question, Revocation, Verdict, conclude,
 };
 
 use crate::clock;
 use crate::config::Config;
 use crate::entry::{claim_of, documents_of};
 use crate::fault::Fault;
-use crate::limits::FILE_PACKAGES;
+use crate::limits::{FILE_PACKAGES, VOUCHED_HEADS};
 use crate::shell::control::{self, Answer, Ask};
 use crate::store::index::{Index, MemoryIndex, Place, Selector, catch_up};
 use crate::store::{Log, LogError, Store};
+use crate::words::{Words, WordsError};
 
 /// Evidence that a store cannot give.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,9 @@ pub enum EvidenceError {
     /// The store's own fault.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The words of operators cannot be read.
+    #[error(transparent)]
+    Words(#[from] WordsError),
     /// Bytes that very many packages publish, such as the empty file: judging all of them would
     /// cost far more than any other question.
     #[error(
@@ -34,7 +39,9 @@ pub enum EvidenceError {
 
 /// All evidence of a store on a package, or on every package that some bytes are said to be.
 ///
-/// The heads of all logs come along: who is silent must be seen to be silent lately.
+/// The heads of all logs come along: who is silent must be seen to be silent lately. So does what
+/// operators say about the keys of these logs: a revocation that is withheld would leave a stolen key
+/// its votes.
 pub fn evidence(
     store: &Store,
     index: &dyn Index,
@@ -47,19 +54,43 @@ pub fn evidence(
             places.extend(index.find(&Selector::Package(purl)));
         }
     }
-    let mut bundle = Bundle::default();
-    for place in &places {
-        if let Some(log) = store.log(&place.origin) {
-            add_entry(&mut bundle, store, log, place.index)?;
-        }
-    }
+    let keys = store.logs().map(|log| log.origin().key_digest()).collect();
+    let words = Words::open(store.data())?;
+    let mut bundle =
+        Bundle { certificates: words.about(&keys).cloned().collect(), ..Bundle::default() };
     for log in store.logs() {
         bundle.checkpoints.extend(log.checkpoint().cloned());
         bundle.forks.extend(log.fork()?);
         let certificate = log.certificate().and_then(|bytes| Envelope::parse(bytes).ok());
-        bundle.certificates.extend(certificate);
+        // A rotation is a certificate too, and may be among the words already.
+        bundle.certificates.extend(certificate.filter(|one| !words.holds(&one.digest())));
+    }
+    let vouched = vouched(store, &bundle.certificates);
+    for place in &places {
+        if let Some(log) = store.log(&place.origin) {
+            let sizes = vouched.get(&place.origin).map_or(&[][..], Vec::as_slice);
+            add_entry(&mut bundle, store, log, place.index, sizes)?;
+        }
     }
     Ok(bundle)
+}
+
+/// Up to where the operator that certified a log's key vouches for the log, where it ended the key.
+fn vouched(store: &Store, certificates: &[Envelope]) -> BTreeMap<Origin, Vec<u64>> {
+    let mut sizes: BTreeMap<Origin, Vec<u64>> = BTreeMap::new();
+    let words = certificates.iter().filter_map(|envelope| OperatorWord::verify(envelope).ok());
+    for revoked in words.filter_map(|word| word.revoked()) {
+        let Revocation { operator, last_good, .. } = revoked.revocation();
+        for head in last_good {
+            let own =
+                store.log(&head.origin).and_then(Log::operator).is_some_and(|o| o == *operator);
+            let named = sizes.entry(head.origin.clone()).or_default();
+            if own && named.len() < VOUCHED_HEADS && !named.contains(&head.size) {
+                named.push(head.size);
+            }
+        }
+    }
+    sizes
 }
 
 fn packages(store: &Store, places: &BTreeSet<Place>) -> Result<BTreeSet<Purl>, EvidenceError> {
@@ -83,8 +114,15 @@ fn packages(store: &Store, places: &BTreeSet<Place>) -> Result<BTreeSet<Purl>, E
     Ok(found)
 }
 
-/// Adds an entry that a checkpoint covers.
-fn add_entry(bundle: &mut Bundle, store: &Store, log: &Log, index: u64) -> Result<(), LogError> {
+/// Adds an entry that a checkpoint covers, with its place under that and under every head that an
+/// operator vouches for: after a revocation only the latter count.
+fn add_entry(
+    bundle: &mut Bundle,
+    store: &Store,
+    log: &Log,
+    index: u64,
+    vouched: &[u64],
+) -> Result<(), LogError> {
     let Some(size) = log.checkpoint().map(|signed| signed.unverified().size) else {
         return Ok(());
     };
@@ -110,6 +148,12 @@ fn add_entry(bundle: &mut Bundle, store: &Store, log: &Log, index: u64) -> Resul
         }
     }
     let (digest, origin) = (envelope.digest(), log.origin().clone());
+    for other in vouched.iter().filter(|other| index < **other && **other < size) {
+        if let Some(proof) = log.inclusion(index, *other)? {
+            let origin = origin.clone();
+            bundle.proofs.push(LoggedAt { envelope: digest, origin, size: *other, proof });
+        }
+    }
     bundle.proofs.push(LoggedAt { envelope: digest, origin, size, proof });
     bundle.envelopes.push(envelope);
     Ok(())

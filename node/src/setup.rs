@@ -5,16 +5,14 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use reattest_attestation::{Certificate, Envelope, Policy, PublicKey, SecretKey, Sign, Timestamp};
+use reattest_attestation::{Envelope, Policy, PublicKey, SecretKey};
 use reattest_rebuilder::fetch::Endpoints;
 use reattest_rebuilder::{Cas, FetchProblem, Mirror, Reference, Release, Workshop, release};
 
 use crate::clock;
 use crate::config::Archive;
 use crate::fault::Fault;
-
-/// How long a certificate holds: a year and a month, so that a yearly habit is enough.
-const CERTIFICATE_SECONDS: i64 = 396 * 24 * 3600;
+use crate::operator;
 
 /// Makes a key from the system's randomness.
 pub fn new_key() -> Result<SecretKey, Fault> {
@@ -42,20 +40,9 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)
 }
 
-/// The operator certifies a rebuilder key, from an hour ago (clocks differ) for a year.
+/// The operator certifies a rebuilder key for a year and a month.
 pub fn certify(operator: &SecretKey, rebuilder: PublicKey) -> Result<Envelope, Fault> {
-    let now = clock::now().as_unix();
-    let certificate = Certificate {
-        operator: operator.public_key(),
-        rebuilder,
-        not_before: Timestamp::from_unix(now.saturating_sub(3600)),
-        not_after: Timestamp::from_unix(now.saturating_add(CERTIFICATE_SECONDS)),
-    };
-    let payload = certificate
-        .to_payload()
-        .map_err(|error| Fault::new("the certificate cannot be composed", error))?;
-    Envelope::sign(payload, operator)
-        .map_err(|error| Fault::new("the certificate cannot be signed", error))
+    operator::certify(operator, rebuilder, operator::CERTIFICATE_DAYS)
 }
 
 /// Reads a policy file. A node follows the operators of an expired one too.

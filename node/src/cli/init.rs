@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use reattest_attestation::{NetworkId, Sign};
+use reattest_attestation::{NetworkId, PublicKey, Sign};
 
+use super::operator::show_operator;
 use super::{Exit, output};
 use crate::config::Directories;
 use crate::fault::Fault;
+use crate::operator::{self, CERTIFICATE_DAYS};
 use crate::setup;
+use crate::signer::custody::{self, Place};
 
 /// Makes keys, a configuration, and a first policy that trusts nobody yet.
 #[derive(Debug, Args)]
@@ -19,6 +22,12 @@ pub(super) struct Init {
     /// The network.
     #[arg(long, default_value = "main")]
     network: NetworkId,
+    /// An operator's key that exists already, on a medium or in a token: it certifies, and stays there.
+    #[arg(long, value_name = "PATH|TABLE", conflicts_with = "public_only")]
+    operator_key: Option<Place>,
+    /// Makes no operator's key and no certificate: the public key is certified on another machine.
+    #[arg(long)]
+    public_only: bool,
 }
 
 struct Places {
@@ -27,6 +36,7 @@ struct Places {
     data: PathBuf,
     operator: PathBuf,
     key: PathBuf,
+    public: PathBuf,
     certificate: PathBuf,
     consumer: PathBuf,
 }
@@ -44,6 +54,7 @@ impl Places {
             config,
             operator: keys.join("operator.key"),
             key: keys.join("rebuilder.key"),
+            public: keys.join("rebuilder.key.pub"),
             certificate: keys.join("certificate.json"),
             consumer: keys.join("consumer.key"),
             data,
@@ -51,8 +62,8 @@ impl Places {
     }
 
     fn first_that_exists(&self) -> Option<&Path> {
-        let Self { config, policy, operator, key, certificate, consumer, .. } = self;
-        let files = [config, policy, operator, key, certificate, consumer];
+        let Self { config, policy, operator, key, public, certificate, consumer, .. } = self;
+        let files = [config, policy, operator, key, public, certificate, consumer];
         files.into_iter().find(|path| path.exists()).map(PathBuf::as_path)
     }
 }
@@ -66,31 +77,47 @@ impl Init {
                 path.display()
             )));
         }
-        let (operator, rebuilder) = (setup::new_key()?, setup::new_key()?);
-        let certificate = setup::certify(&operator, rebuilder.public_key())?;
-        setup::write_key(&places.operator, &operator, &self.name)?;
+        let rebuilder = setup::new_key()?;
+        let public = rebuilder.public_key();
+        let operator = self.certify(&places, public)?;
         setup::write_key(&places.key, &rebuilder, "rebuilder")?;
+        setup::write_new(&places.public, format!("{public} rebuilder\n").as_bytes(), 0o644)?;
         setup::write_key(&places.consumer, &setup::new_key()?, "consumer")?;
-        setup::write_new(&places.certificate, certificate.as_bytes(), 0o644)?;
         setup::write_new(&places.policy, self.policy().as_bytes(), 0o644)?;
         setup::write_new(&places.config, self.config(&places).as_bytes(), 0o644)?;
-        let public = operator.public_key();
         output::line(&format!("configuration  {}", places.config.display()));
         output::line(&format!("policy         {} (trusts nobody yet)", places.policy.display()));
-        output::line(&format!("operator key   {}", places.operator.display()));
-        output::line(
-            "               move it to a medium that is kept offline; the node never needs it",
-        );
-        output::line(&format!("fingerprint    {}", public.fingerprint()));
-        output::line(
-            "\nWho trusts you adds this to a policy, after comparing the fingerprint with you:\n",
-        );
-        output::line(&format!(
-            "[[operator]]\nname = {:?}\nkey = {:?}",
-            self.name,
-            public.to_string()
-        ));
+        match (&self.operator_key, operator) {
+            (_, None) => tell_to_certify(&places),
+            (Some(place), Some(key)) => {
+                output::line(&format!("operator key   {place} (was not copied)"));
+                show_operator(&self.name, &key);
+            }
+            (None, Some(key)) => {
+                output::line(&format!("operator key   {}", places.operator.display()));
+                output::line(
+                    "               move it to a medium that is kept offline; the node never needs it",
+                );
+                show_operator(&self.name, &key);
+            }
+        }
         Ok(Exit::Fine)
+    }
+
+    /// Has an operator's key certify the new one, where one is at hand; the operator.
+    fn certify(&self, places: &Places, rebuilder: PublicKey) -> Result<Option<PublicKey>, Fault> {
+        let operator: custody::Key = match &self.operator_key {
+            _ if self.public_only => return Ok(None),
+            Some(place) => custody::reach(place)?,
+            None => {
+                let key = setup::new_key()?;
+                setup::write_key(&places.operator, &key, &self.name)?;
+                Box::new(key)
+            }
+        };
+        let certificate = operator::certify(&*operator, rebuilder, CERTIFICATE_DAYS)?;
+        setup::write_new(&places.certificate, certificate.as_bytes(), 0o644)?;
+        Ok(Some(operator.public_key()))
     }
 
     fn policy(&self) -> String {
@@ -146,4 +173,13 @@ impl Init {
             consumer = places.consumer.to_string_lossy(),
         )
     }
+}
+
+fn tell_to_certify(places: &Places) {
+    output::line(&format!("public key     {}", places.public.display()));
+    output::line("               where the operator's key is, run:");
+    output::line(
+        "               reattest operator certify --key OPERATOR_KEY rebuilder.key.pub -o certificate.json",
+    );
+    output::line(&format!("               and bring it to {}", places.certificate.display()));
 }

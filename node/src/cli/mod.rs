@@ -8,8 +8,10 @@ mod export;
 mod gc;
 mod init;
 mod inputs;
+mod key;
 mod log;
 mod node;
+mod operator;
 pub mod output;
 mod policy;
 mod query;
@@ -76,6 +78,10 @@ enum Command {
     Policy(policy::Policy),
     /// Tells what this machine can enforce.
     Doctor(doctor::Doctor),
+    /// Makes an operator's offline key, and certifies rebuilder keys with it.
+    Operator(operator::Operator),
+    /// Shows, rotates or revokes the rebuilder's key.
+    Key(key::Key),
     /// Puts the own log's state right after a loss.
     Log(log::Log),
     /// How the running node is.
@@ -135,6 +141,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Export(command) => command.run(config),
         Command::Policy(command) => command.run(config),
         Command::Doctor(command) => command.run(config),
+        Command::Operator(command) => command.run(),
+        Command::Key(command) => command.run(&load(config)?),
         Command::Log(command) => command.run(&load(config)?),
         Command::Status(command) => command.run(&load(config)?),
         Command::Role(command) => command.run(config),

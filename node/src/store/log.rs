@@ -9,7 +9,7 @@ use reattest_attestation::log::tiles::{encode_entry, entries_path, tile_path};
 use reattest_attestation::log::{
     ForkProof, Origin, SignedCheckpoint, StoredHashes, leaf_hash,
 };
-use reattest_attestation::{Bundle, Certificate, Envelope, PublicKey};
+use reattest_attestation::{Bundle, Certificate, Certified, Envelope, PublicKey};
 
 use super::durable::{self, Unsynced};
 use super::error::LogError;
@@ -108,6 +108,16 @@ impl Log {
     /// The log's key, by its certificate.
     pub fn key(&self) -> Option<PublicKey> {
         self.key
+    }
+
+    /// The operator that certified the log's key.
+    pub fn operator(&self) -> Option<PublicKey> {
+        Some(self.certified()?.certificate().operator)
+    }
+
+    fn certified(&self) -> Option<Certified> {
+        let envelope = Envelope::parse(self.certificate.as_deref()?).ok()?;
+        Certificate::verify(&envelope).ok()
     }
 
     /// Bytes written since the log was opened.

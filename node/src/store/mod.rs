@@ -57,6 +57,11 @@ impl Store {
         Ok(Self { root: data.to_owned(), logs, budget: None })
     }
 
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.root
+    }
+
     /// The logs.
     pub fn logs(&self) -> impl Iterator<Item = &Log> {
         self.logs.values()

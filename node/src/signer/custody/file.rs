@@ -79,7 +79,7 @@ fn read_secret(path: &Path, what: &str, others: u32) -> Result<String, Fault> {
 }
 
 /// A file of at most [`KEY_FILE_BYTES`].
-pub(super) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(4_096);
     File::open(path)?.take(KEY_FILE_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > KEY_FILE_BYTES {

@@ -16,7 +16,7 @@ use reattest_attestation::{Certificate, Certified, Envelope, PublicKey, Sign};
 
 use crate::config::Config;
 use crate::fault::Fault;
-pub(crate) use file::read_key;
+pub(crate) use file::{read_key, read_small};
 pub use place::{Pin, Place, Slot, WantedKey};
 
 /// A key that can sign.
@@ -52,7 +52,7 @@ pub(crate) fn reach(place: &Place) -> Result<Key, Fault> {
 /// Reads a certificate file: its bytes, and what the operator says in it.
 pub(crate) fn read_certificate(path: &Path) -> Result<(Vec<u8>, Certified), Fault> {
     let name = path.display();
-    let bytes = file::read_small(path).map_err(|error| Fault::new(name.to_string(), error))?;
+    let bytes = read_small(path).map_err(|error| Fault::new(name.to_string(), error))?;
     let certified = Envelope::parse(&bytes)
         .map_err(|error| error.to_string())
         .and_then(|envelope| Certificate::verify(&envelope).map_err(|error| error.to_string()))

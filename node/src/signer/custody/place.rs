@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use reattest_attestation::PublicKey;
 use serde::de::value::MapAccessDeserializer;
@@ -85,6 +86,23 @@ impl Place {
             }
             other => other,
         }
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    /// What the command line takes: a path, or the table that the configuration has.
+    fn from_str(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Line {
+            key: Place,
+        }
+        if !text.trim_start().starts_with('{') {
+            return Ok(Self::File(PathBuf::from(text)));
+        }
+        let line: Line = toml::from_str(&format!("key = {text}")).map_err(|e| e.to_string())?;
+        Ok(line.key)
     }
 }
 
