@@ -1,13 +1,17 @@
 //! The configuration file of a node, and where things are when nobody says otherwise.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use etcetera::{AppStrategy, AppStrategyArgs};
 use reattest_attestation::NetworkId;
 use reattest_rebuilder::retention::{Age, Bytes, Keep};
+use reattest_rebuilder::sandbox::Limits;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::fault::Fault;
+use crate::limits::{MEMORY_PER_JOB, PROCESSORS_PER_JOB};
+use crate::protocol::queue::Room;
 use crate::signer::custody::Place;
 
 /// A role that a node takes.
@@ -59,6 +63,9 @@ pub struct Config {
     /// How much the cache of this user keeps.
     #[serde(default, skip_serializing_if = "Cache::is_default")]
     pub cache: Cache,
+    /// How much of this machine builds get.
+    #[serde(default, skip_serializing_if = "Build::is_default")]
+    pub build: Build,
     /// For demonstrations: the builder of this node falsifies what came out, so that its honest
     /// signer signs a lie. It harms nobody but its own operator's name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -116,6 +123,34 @@ impl Cache {
             max_bytes: self.max_bytes.map_or(default.max_bytes, |bytes| bytes.0),
             max_age: self.max_age.map_or(default.max_age, |age| age.0),
         }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How much of this machine builds get.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// Builds at a time; without it, one for every four processors and 4 GiB of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<NonZeroU32>,
+    /// Memory of all of them together, e.g. `"16 GiB"`; without it, most of the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+}
+
+impl Build {
+    /// What builds get, with the machine's own where nothing is said.
+    pub fn room(&self) -> Room {
+        let memory = self.memory.map_or_else(|| Limits::build().memory_bytes, |bytes| bytes.0);
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let by_processors = u64::try_from(processors / PROCESSORS_PER_JOB).unwrap_or(1);
+        let usual = by_processors.min(memory / MEMORY_PER_JOB).max(1);
+        let jobs = self.jobs.map_or(u32::try_from(usual).unwrap_or(1), NonZeroU32::get);
+        Room { jobs, memory }
     }
 
     fn is_default(&self) -> bool {

@@ -55,6 +55,7 @@ macro_rules! speaks_for_itself {
 speaks_for_itself!(
     crate::link::LinkError,
     crate::store::LogError,
+    crate::store::queue::QueueError,
     reattest_rebuilder::CasError,
     reattest_rebuilder::FetchProblem,
     reattest_rebuilder::RebuildError,

@@ -70,13 +70,27 @@ pub const LOGS: usize = 1024;
 /// Connected peers that the core keeps state for; the transport refuses more.
 pub const PEERS: usize = 128;
 
-/// Releases in the schedule: all of a large suite's packages at once.
-pub const SCHEDULED: usize = 100_000;
+/// Releases in the queue: all 37,588 sources of Debian 13 at once, and what others announce. A row has
+/// some 400 bytes in memory.
+pub const SCHEDULED: usize = 50_000;
+
+/// Releases in the queue that one operator's key announced: its whole archive of a day, and no more
+/// than a fifth of the queue.
+pub const SCHEDULED_BY_OPERATOR: usize = 10_000;
+
+/// Releases in the queue that one stranger announced.
+pub const SCHEDULED_BY_STRANGER: usize = 100;
+
+/// Packages of which it is remembered what their last build took; a line has 100 bytes.
+pub const BUILDS_REMEMBERED: usize = 20_000;
+
+/// Bytes of the reason that is kept with a release: the longest messages of a rebuild have as many.
+pub const WHY_BYTES: usize = 400;
 
 /// Attempts at a build that ended in this machine's own fault, the first included.
-pub const BUILD_ATTEMPTS: u32 = 3;
+pub const BUILD_ATTEMPTS: u32 = 5;
 
-/// Seconds before a build that failed by our own fault is tried again, times the attempt.
+/// Seconds before a build that failed by our own fault is tried again; twice as long each time.
 pub const BUILD_RETRY_SECONDS: i64 = 30;
 
 /// Gossiped messages that one peer may hand over, a second and at once: heads of a large network at
@@ -100,10 +114,6 @@ pub const STRANGERS_PER_PEER: usize = 32;
 
 /// Seconds for which a stranger's head is kept.
 pub const STRANGER_SECONDS: i64 = 3_600;
-
-/// Words (revocations, rotations) that are kept of one operator, below the policy's own bound on
-/// keys: an operator has a few keys a year.
-pub const WORDS_PER_OPERATOR: usize = 64;
 
 /// Seconds after which one penalty point is forgiven.
 pub const PENALTY_SECONDS: i64 = 60;
@@ -136,6 +146,70 @@ pub const COSIGN_AT_ONCE: usize = 32;
 
 /// Peers that wait for a cosignature of one log.
 pub const COSIGN_WAITING: usize = 32;
+
+/// Seconds after a start before what ran when the node ended is built again: the signer first logs
+/// what it signed before.
+pub const RESUME_SECONDS: i64 = 5;
+
+/// Seconds until something that was not on the mirror is looked for again: mirrors fill by the day.
+pub const ABSENCE_SECONDS: i64 = 24 * 3600;
+
+/// Times that something is looked for on a mirror that lacks it: a month.
+pub const ABSENCES: u32 = 30;
+
+/// The longest wait that anything sets; one beyond it was written by a clock that was wrong.
+pub const LONGEST_WAIT_SECONDS: i64 = ABSENCE_SECONDS;
+
+/// Seconds after which a release that was given up is tried again if it is announced once more.
+pub const GIVEN_UP_SECONDS: i64 = 24 * 3600;
+
+/// Seconds that the own log's word of a signed outcome may take: both come within milliseconds.
+pub const LOGGED_SECONDS: i64 = 60;
+
+/// Seconds without a sign of life after which a job's lease ends: eight heartbeats.
+pub const LEASE_SECONDS: i64 = 120;
+
+/// Time between two signs of life of a job.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Seconds that a job may run in all: three runs of at most 4 hours, downloads, an environment.
+pub const JOB_SECONDS: i64 = 16 * 3600;
+
+/// Seconds that a cancelled job may take to end: its sandbox ends within one.
+pub const CANCEL_SECONDS: i64 = 60;
+
+/// Processors for each build at a time, where nobody says: most builds use two to four.
+pub const PROCESSORS_PER_JOB: usize = 4;
+
+/// Bytes of memory for each build at a time, where nobody says: nine of ten need less.
+pub const MEMORY_PER_JOB: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Releases that one answer about the queue names.
+pub const QUEUE_SHOWN: usize = 1000;
+
+/// Builds that may go before a larger one that waits for room.
+pub const OVERTAKES: u32 = 8;
+
+/// Bytes of a source whose build is taken for a small one before any build of it was seen.
+pub const SMALL_SOURCE_BYTES: u64 = 1024 * 1024;
+
+/// Seconds below which a build is a small one the next time.
+pub const SMALL_BUILD_SECONDS: u64 = 120;
+
+/// Seconds from which on a build gets the machine for itself the next time.
+pub const LARGE_BUILD_SECONDS: u64 = 3600;
+
+/// Entries of a log after which it is noted how far it was read, where nothing else is.
+pub const LEARNED_NOTED: u64 = 10_000;
+
+/// Changes of the queue in one line of its file: a row has at most 1.5 KB as JSON.
+pub const CHANGES_PER_LINE: usize = 256;
+
+/// Bytes of one line of the queue's file.
+pub const QUEUE_LINE_BYTES: usize = 1024 * 1024;
+
+/// Bytes below which the queue's file is not written anew: reading them takes 0.1 s.
+pub const QUEUE_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Seconds until a request that no answer came to is asked of another peer.
 pub const REQUEST_SECONDS: i64 = 10;

@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 
 /// A flag that ends a rebuild soon and cleanly: no process, mount or half-written file stays.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel {
+    raised: Arc<AtomicBool>,
+    /// Raised for this one and others.
+    above: Option<Arc<AtomicBool>>,
+}
 
 impl Cancel {
     /// A flag that is not raised.
@@ -16,14 +20,21 @@ impl Cancel {
         Self::default()
     }
 
-    /// Ends every rebuild that holds a clone of this flag.
+    /// A flag of its own for one of several rebuilds, which is raised with this one too.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { raised: Arc::default(), above: Some(Arc::clone(&self.raised)) }
+    }
+
+    /// Ends every rebuild that holds a clone of this flag, or a child of it.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.raised.store(true, Ordering::SeqCst);
     }
 
     /// Whether the flag is raised.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        let above = self.above.as_ref().is_some_and(|above| above.load(Ordering::SeqCst));
+        above || self.raised.load(Ordering::SeqCst)
     }
 }
 

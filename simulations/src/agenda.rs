@@ -23,6 +23,15 @@ pub(crate) enum Happening {
     Announce(Name),
     /// A builder is done, if its node still lives the same life.
     Built { node: Name, life: u32, job: u64, purl: Purl },
+    /// A job ends without an outcome.
+    Stopped {
+        /// Whose.
+        node: Name,
+        /// In which of its lives.
+        life: u32,
+        /// The job.
+        job: u64,
+    },
     /// Some node is about to lose its power.
     Crash,
     /// A node starts.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reattest::limits::{DOCUMENTS_ASKED, RANGES};
+use reattest::protocol::queue::State;
 use reattest_attestation::log::tree::node_hash;
 use reattest_attestation::log::{Origin, SignedCheckpoint, leaf_hash};
 use reattest_attestation::{Digest, Purl};
@@ -201,6 +202,10 @@ fn check_queues(member: &Member) -> Result<(), Broken> {
         let found = format!("{open} open requests, at most {OPEN_REQUESTS} have a reason");
         return Err(Broken::new(Invariant::Bounds, found));
     }
+    if life.jobs.len() > 2 || life.jobs.values().collect::<BTreeSet<_>>().len() < life.jobs.len() {
+        let found = format!("its builder works on {:?}", life.jobs);
+        return Err(Broken::new(Invariant::Bounds, found));
+    }
     match life.transport.tickets.len() {
         0 => Ok(()),
         left => Err(Broken::new(Invariant::OneAnswer, format!("{left} were not answered"))),
@@ -235,11 +240,16 @@ pub fn missing(members: &Members, announced: &BTreeSet<Purl>) -> Option<String> 
             return Some(format!("{name} lacks the document {document}"));
         }
         let attested: BTreeSet<Purl> = member.signer.attested().into_iter().collect();
-        let open = announced
-            .iter()
-            .find(|purl| !attested.contains(purl) && !life.given_up.contains(*purl));
+        let given_up = |purl: &Purl| {
+            let row = life.core.queue().row(purl);
+            row.is_some_and(|row| matches!(row.state, State::GivenUp { .. }))
+        };
+        let open = announced.iter().find(|purl| !attested.contains(*purl) && !given_up(purl));
         if let Some(purl) = open {
             return Some(format!("{name} neither attested nor gave up {purl}"));
+        }
+        if let Some(row) = life.core.queue().rows().find(|row| attested.contains(&row.purl)) {
+            return Some(format!("{name} attested {} and still has it queued", row.purl));
         }
     }
     None

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reattest::limits::RESPONSE_ENTRY_BYTES;
-use reattest::protocol::{CheckedHead, Fork, Head, Identity, Recovered, Response};
+use reattest::protocol::{Change, CheckedHead, Fork, Head, Identity, Recovered, Response};
 use reattest_attestation::log::tiles::{decode_entries, encode_entry};
 use reattest_attestation::log::{ConsistencyProof, Frontier, Origin, leaf_hash, prove_consistency};
 use reattest_attestation::{Digest, Timestamp};
@@ -27,6 +27,8 @@ pub struct StoredLog {
 pub struct Disk {
     /// The logs.
     pub logs: BTreeMap<Origin, StoredLog>,
+    /// The queue's file: its changes in their order.
+    pub queue: Vec<Change>,
     /// Recipes and locks.
     pub documents: BTreeMap<Digest, Vec<u8>>,
     /// The canary: the last entry of what is pulled onto a log is lost, and reported as stored.

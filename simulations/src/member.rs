@@ -1,10 +1,11 @@
 //! One node of the world: the production core, and around it what its shell does, in memory.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use reattest::protocol::queue::Room;
 use reattest::protocol::{
-    BuildEnd, CheckedHead, Core, Effect, Event, Head, Identity, Notice, Request, RequestId,
-    Response, Ticket,
+    BuildEnd, Change, CheckedHead, Core, Effect, Event, Head, Identity, Notice, Queue, Request,
+    RequestId, Response, Ticket,
 };
 use reattest_attestation::log::{Frontier, Origin};
 use reattest_attestation::{Digest, Purl, Timestamp};
@@ -17,6 +18,9 @@ use crate::network::{Name, Packet};
 use crate::signer::Signer;
 use crate::transport::Transport;
 
+/// Every node builds two at a time.
+const ROOM: Room = Room { jobs: 2, memory: 2 << 30 };
+
 /// What a node wants of the world.
 #[derive(Debug)]
 pub enum Out {
@@ -26,6 +30,10 @@ pub enum Out {
     Wait(u64),
     /// A build begins.
     Build(u64, Purl),
+    /// A build is to stop.
+    Cancel(u64),
+    /// All builds are to be torn off.
+    EndBuilder,
     /// A connection is to be closed.
     Drop(Name),
     /// Something that an operator wants to know.
@@ -54,8 +62,8 @@ pub struct Life {
     pub core: Core,
     /// Its transport.
     pub transport: Transport,
-    /// Releases that it gave up after repeated faults.
-    pub given_up: BTreeSet<Purl>,
+    /// Jobs that its builder works on.
+    pub jobs: BTreeMap<u64, Purl>,
 }
 
 /// One node.
@@ -90,11 +98,14 @@ impl Member {
             self.disk.publish(&self.signer.origin, head_of(&self.signer, note));
         }
         let recovered = self.disk.recover(&self.identity, now)?;
+        let queue = Queue::replayed(ROOM, self.disk.queue.iter().cloned());
+        // A file that is written anew says the same.
+        self.disk.queue = queue.snapshot();
         self.lives = self.lives.saturating_add(1);
         self.life = Some(Life {
-            core: Core::new(self.identity.clone(), recovered),
+            core: Core::new(self.identity.clone(), recovered, queue),
             transport: Transport::of_life(self.lives),
-            given_up: BTreeSet::new(),
+            jobs: BTreeMap::new(),
         });
         match self.signer.pending.clone() {
             Some((index, envelope)) => self.publish(index, envelope, now, out),
@@ -122,8 +133,19 @@ impl Member {
         now: Timestamp,
         out: &mut Vec<Out>,
     ) -> Result<(), Halt> {
+        self.take(Event::Wanted { purl: purl.clone(), again: false }, now, out)?;
         let payload = self.signer.announcement(purl, now)?;
         self.log(payload, now, out)
+    }
+
+    /// The machine's own fault ended a job.
+    pub fn fault(&mut self, job: u64, now: Timestamp, out: &mut Vec<Out>) -> Result<(), Halt> {
+        let ours = self.life.as_mut().and_then(|life| life.jobs.remove(&job));
+        if ours.is_none() {
+            return Ok(());
+        }
+        let (end, why) = (BuildEnd::Fault, "no space left".to_owned());
+        self.take(Event::BuildEnded { job, end, why }, now, out)
     }
 
     /// The builder is done: its documents are kept, its outcome is signed and logged.
@@ -134,6 +156,10 @@ impl Member {
         now: Timestamp,
         out: &mut Vec<Out>,
     ) -> Result<(), Halt> {
+        let ours = self.life.as_mut().and_then(|life| life.jobs.remove(&job));
+        if ours.is_none() {
+            return Ok(());
+        }
         // A recipe is each rebuilder's own; a lock is shared.
         let recipe = format!("recipe of {purl} by {}", self.name).into_bytes();
         let lock = format!("lock of {purl}").into_bytes();
@@ -147,7 +173,8 @@ impl Member {
         }
         let payload = self.signer.rebuild(purl, digests, now)?;
         self.log(payload, now, out)?;
-        self.take(Event::BuildEnded { job, end: BuildEnd::Attested }, now, out)
+        let (end, why) = (BuildEnd::Attested, String::new());
+        self.take(Event::BuildEnded { job, end, why }, now, out)
     }
 
     /// The liar shows a second history of its own log to half of those it knows.
@@ -273,11 +300,35 @@ impl Member {
             Effect::StoreDocument(document) => {
                 self.disk.documents.insert(Digest::of(&document), document);
             }
-            Effect::Build { job, purl } => out.push(Out::Build(job, purl)),
+            Effect::Record(changes) => self.record(changes)?,
+            Effect::Recall(purls) => {
+                let attested: BTreeSet<Purl> = self.signer.attested().into_iter().collect();
+                let built = purls.into_iter().filter(|purl| attested.contains(purl)).collect();
+                return Ok(Some(Event::Recalled { built }));
+            }
+            Effect::Build { job, purl, .. } => {
+                if let Some(life) = &mut self.life {
+                    life.jobs.insert(job, purl.clone());
+                }
+                out.push(Out::Build(job, purl));
+            }
+            Effect::CancelBuild { job } => out.push(Out::Cancel(job)),
+            Effect::EndBuilder => out.push(Out::EndBuilder),
+            // Nobody here follows a registry.
+            Effect::Announce(_) => {}
             Effect::Drop(peer) => out.extend(Name::of(&peer).map(Out::Drop)),
             Effect::Notice(notice) => self.notice(notice, out),
         }
         Ok(None)
+    }
+
+    /// One line after the other; the power may go between any two.
+    fn record(&mut self, changes: Vec<Change>) -> Result<(), Halt> {
+        for change in changes {
+            self.spend()?;
+            self.disk.queue.push(change);
+        }
+        self.spend()
     }
 
     fn gossip(&mut self, bytes: &[u8], out: &mut Vec<Out>) -> Result<(), Broken> {
@@ -318,19 +369,8 @@ impl Member {
     }
 
     fn notice(&mut self, notice: Notice, out: &mut Vec<Out>) {
-        match &notice {
-            Notice::Forked { origin, proof } => {
-                self.disk.logs.entry(origin.clone()).or_default().fork = Some(proof.clone());
-            }
-            Notice::GaveUp { purl } => {
-                let life = self.life.as_mut();
-                let _new = life.is_some_and(|life| life.given_up.insert(purl.clone()));
-            }
-            Notice::Grew { .. }
-            | Notice::Refused { .. }
-            | Notice::RolledBack { .. }
-            | Notice::OwnLogAhead { .. }
-            | Notice::Word { .. } => {}
+        if let Notice::Forked { origin, proof } = &notice {
+            self.disk.logs.entry(origin.clone()).or_default().fork = Some(proof.clone());
         }
         out.push(Out::Said(notice));
     }

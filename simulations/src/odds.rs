@@ -72,6 +72,8 @@ pub struct Odds {
     pub build_for: Millis,
     /// Chance that a build ends in a fault of the machine.
     pub build_fault: u64,
+    /// Chance that a builder hangs over a job.
+    pub build_hang: u64,
     /// Chance that a liar's answer is a lie.
     pub lie: u64,
     /// When all faults stop.
@@ -96,6 +98,7 @@ impl Odds {
             announce_after: dice.between(8_000..=40_000),
             build_for: dice.between(500..=8_000),
             build_fault: dice.perhaps(1..=150),
+            build_hang: 60,
             // A third of the liars show their fork once, and behave otherwise.
             lie: if dice.chance(333) { 0 } else { dice.between(100..=600) },
             calm_at: dice.between(90_000..=150_000),
@@ -115,8 +118,8 @@ impl fmt::Display for Odds {
         writeln!(f, "crashes    within {} ms, for up to {} ms", self.crash_after, self.down_for)?;
         writeln!(
             f,
-            "work       announced within {} ms, built within {} ms, {}/1000 faults",
-            self.announce_after, self.build_for, self.build_fault
+            "work       announced within {} ms, built within {} ms, {}/1000 faults, {}/1000 hang",
+            self.announce_after, self.build_for, self.build_fault, self.build_hang
         )?;
         writeln!(f, "lies       {}/1000 of the liar's answers", self.lie)?;
         write!(f, "faults     stop at {} ms", self.calm_at)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reattest::limits::{REQUEST_SECONDS, TICK};
-use reattest::protocol::{BuildEnd, Event, Identity, Notice};
+use reattest::protocol::{Event, Identity, Notice};
 use reattest_attestation::{NetworkId, Purl, Timestamp};
 
 use crate::agenda::{Agenda, Happening};
@@ -21,10 +21,10 @@ const BEGIN: i64 = 1_780_272_000;
 /// Releases that are announced, some of them by several nodes.
 const RELEASES: u64 = 12;
 
-/// Milliseconds within which honest nodes come to hold the same once faults stop: the longest wait
-/// of a build that failed twice (30 s and 60 s), twelve builds of 8 s one after the other, and 54 s
-/// for the network.
-pub const CONVERGES_WITHIN: Millis = 240_000;
+/// Milliseconds within which honest nodes come to hold the same once faults stop: a lease that runs
+/// out (120 s) and a builder that does not stop (60 s), the longest wait of a build that failed four
+/// times (240 s), twelve builds of 8 s one after the other, and 54 s for the network.
+pub const CONVERGES_WITHIN: Millis = 570_000;
 
 /// What a run is asked to do besides what its seed says.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +57,8 @@ pub struct World {
     pub odds: Odds,
     pub(crate) options: Options,
     pub(crate) dice: Dice,
+    /// Dice of its own: whether builders hang does not move the faults of the network.
+    hangs: Dice,
     pub(crate) now: Millis,
     agenda: Agenda,
     pub(crate) network: Network,
@@ -88,6 +90,7 @@ impl World {
             odds,
             options,
             dice,
+            hangs: Dice::of(seed.rotate_left(32)),
             now: 0,
             agenda: Agenda::default(),
             network,
@@ -206,6 +209,7 @@ impl World {
             Happening::Dial => self.dial(),
             Happening::Announce(name) => self.announce(name),
             Happening::Built { node, life, job, purl } => self.built(node, life, job, &purl),
+            Happening::Stopped { node, life, job } => self.stopped(node, life, job),
             Happening::Crash => {
                 self.light_a_fuse();
                 Ok(())
@@ -261,8 +265,28 @@ impl World {
             }
             Out::Build(job, purl) => {
                 let life = self.members.get(&name).map_or(0, |member| member.lives);
-                let built = Happening::Built { node: name, life, job, purl };
-                self.after_up_to(self.odds.build_for, built);
+                // A builder that hangs says nothing until it is told to stop, and then not always.
+                if !self.hangs.chance(if self.is_calm() { 0 } else { self.odds.build_hang }) {
+                    let built = Happening::Built { node: name, life, job, purl };
+                    self.after_up_to(self.odds.build_for, built);
+                }
+            }
+            Out::Cancel(job) => {
+                let life = self.members.get(&name).map_or(0, |member| member.lives);
+                if self.hangs.chance(500) {
+                    let stopped = Happening::Stopped { node: name, life, job };
+                    let wait = self.hangs.between(1..=1000);
+                    self.after(wait, stopped);
+                }
+            }
+            Out::EndBuilder => {
+                let life = self.members.get(&name).and_then(|member| member.life.as_ref());
+                let jobs: Vec<u64> =
+                    life.map(|life| life.jobs.keys().copied().collect()).unwrap_or_default();
+                let life = self.members.get(&name).map_or(0, |member| member.lives);
+                for job in jobs {
+                    self.after(1, Happening::Stopped { node: name, life, job });
+                }
             }
             Out::Drop(peer) => return self.dropped(name, peer),
             Out::Said(notice) => self.said(name, &notice),
@@ -309,7 +333,9 @@ impl World {
 
     pub(crate) fn release(&mut self) -> Option<Purl> {
         let number = self.dice.below(RELEASES);
-        Purl::new("deb", Some("debian"), &format!("package{number}"), Some("1.0"), &[]).ok()
+        let qualifiers = [("arch", "all"), ("distro", "trixie")];
+        let name = format!("package{number}");
+        Purl::new("deb", Some("debian"), &name, Some("1.0"), &qualifiers).ok()
     }
 
     fn announce(&mut self, name: Name) -> Result<(), Failure> {
@@ -333,17 +359,26 @@ impl World {
 
     fn built(&mut self, node: Name, life: u32, job: u64, purl: &Purl) -> Result<(), Failure> {
         let fault = self.dice.chance(self.odds.build_fault);
-        if self
-            .members
-            .get(&node)
-            .is_none_or(|member| member.life.is_none() || member.lives != life)
-        {
+        if fault {
+            return self.stopped(node, life, job);
+        }
+        if !self.lives(node, life) {
             return Ok(());
         }
-        if fault {
-            return self.feed(node, vec![Event::BuildEnded { job, end: BuildEnd::Fault }]);
-        }
         self.work(node, |member, now, out| member.built(job, purl, now, out))
+    }
+
+    fn stopped(&mut self, node: Name, life: u32, job: u64) -> Result<(), Failure> {
+        if !self.lives(node, life) {
+            return Ok(());
+        }
+        self.work(node, |member, now, out| member.fault(job, now, out))
+    }
+
+    /// Whether a node still is in this life.
+    fn lives(&self, node: Name, life: u32) -> bool {
+        let member = self.members.get(&node);
+        member.is_some_and(|member| member.life.is_some() && member.lives == life)
     }
 }
 

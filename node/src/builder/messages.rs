@@ -7,28 +7,50 @@ use serde::{Deserialize, Serialize};
 /// From the node.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToBuilder {
-    /// Rebuild this release.
+    /// Rebuild this release, beside whatever else runs.
     Rebuild {
         /// The node's name of the job.
         job: u64,
         /// A hint: the builder checks everything about it.
         purl: Purl,
+        /// Bytes of memory that it may use.
+        memory: u64,
     },
-    /// What became of the wants of the last [`FromBuilder::Fetch`], in their order.
-    Fetched(Vec<Result<Digest, FetchProblem>>),
+    /// Stop a job; its end is told as always.
+    Cancel {
+        /// The job.
+        job: u64,
+    },
+    /// What became of the wants of a job's last [`FromBuilder::Fetch`], in their order.
+    Fetched {
+        /// The job.
+        job: u64,
+        /// What became of each want.
+        results: Vec<Result<Digest, FetchProblem>>,
+    },
 }
 
 /// To the node.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromBuilder {
     /// Bring these into the content store.
-    Fetch(Vec<Want>),
+    Fetch {
+        /// The job that waits for them.
+        job: u64,
+        /// What is wanted.
+        wants: Vec<Want>,
+    },
     /// The job moves on.
     Progress {
         /// The job.
         job: u64,
         /// What happened.
         progress: Progress,
+    },
+    /// The job is worked on; told every [`crate::limits::HEARTBEAT`].
+    Alive {
+        /// The job.
+        job: u64,
     },
     /// A recipe or a lock lies in the content store under this digest, for peers that ask.
     Document(Digest),
@@ -51,6 +73,12 @@ pub enum End {
         /// Its place in the own log.
         index: u64,
     },
+    /// It needs more memory than it may use.
+    TooLarge(String),
+    /// Another job builds the same source.
+    Busy(String),
+    /// The mirror has not, or not yet, what it needs.
+    Absent(String),
     /// This machine's own fault, which may pass.
     Fault(String),
     /// A fault that trying again does not mend.

@@ -15,6 +15,10 @@ use crate::shell::control::{self, Answer, Ask};
 pub(super) struct Announce {
     /// A purl, or the short form `deb:NAME[@VERSION]`.
     reference: Reference,
+    /// Rebuilds it here once more although this node has an outcome of it, such as after the
+    /// packages that it is built with have changed.
+    #[arg(long)]
+    again: bool,
 }
 
 impl Announce {
@@ -27,7 +31,7 @@ impl Announce {
         };
         let purl = published.purl.clone();
         let socket = config.socket();
-        match control::ask(&socket, &Ask::Announce(purl.clone()))? {
+        match control::ask(&socket, &Ask::Announce { purl: purl.clone(), again: self.again })? {
             Some(Answer::Announced(index)) => {
                 output::line(&format!("{purl} announced, entry {index} of the own log"));
                 Ok(Exit::Fine)

@@ -15,6 +15,7 @@ mod operator;
 pub mod output;
 mod policy;
 mod query;
+mod queue;
 mod rebuild;
 mod recipe;
 mod render;
@@ -86,6 +87,8 @@ enum Command {
     Log(log::Log),
     /// How the running node is.
     Status(status::Status),
+    /// What the running node builds, what waits, and what was given up.
+    Queue(queue::Queue),
     /// One process of a node; started by the node itself.
     #[command(hide = true)]
     Role(role::Role),
@@ -145,6 +148,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Key(command) => command.run(&load(config)?),
         Command::Log(command) => command.run(&load(config)?),
         Command::Status(command) => command.run(&load(config)?),
+        Command::Queue(command) => command.run(&load(config)?),
         Command::Role(command) => command.run(config),
     }
 }

@@ -81,7 +81,7 @@ impl Network {
 
     /// The first operator announces.
     pub(super) fn announce(&self, purl: &Purl) -> Result<(), Fault> {
-        match self.ask_first(&Ask::Announce(purl.clone()))? {
+        match self.ask_first(&Ask::Announce { purl: purl.clone(), again: false })? {
             Answer::Announced(_) => Ok(()),
             Answer::Failed(why) => Err(Fault::new("the announcement failed", why)),
             _ => Err(Fault::text("the node answered another question")),

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
-use crate::config::{Archive, Cache, Config, Role};
+use crate::config::{Archive, Build, Cache, Config, Role};
 use crate::fault::Fault;
 use crate::setup;
 use crate::shell::control::{self, Answer, Ask};
@@ -53,6 +53,7 @@ impl Operator {
             archive: Archive::default(),
             cache: Cache::default(),
             consumer_key: None,
+            build: Build::default(),
             lies,
             find: crate::config::Find::default(),
             allowed_peers: None,

@@ -1,5 +1,7 @@
 //! What the shell tells the core, and what the core asks the shell to do.
 
+use std::collections::BTreeSet;
+
 use reattest_attestation::log::{ConsistencyProof, Frontier, Origin};
 use reattest_attestation::{Digest, Purl};
 
@@ -7,7 +9,9 @@ use super::addresses::{Address, Source};
 use super::heads::CheckedHead;
 use super::message::{Fork, Request, Response};
 use super::peers::{MessageId, Peer, RequestId, Ticket};
+use super::queue::Change;
 use super::refusal::Refusal;
+use super::schedule::Listed;
 
 /// A log as it was found on disk at the start.
 #[derive(Debug)]
@@ -144,6 +148,34 @@ pub enum Event {
         job: u64,
         /// How it ended.
         end: BuildEnd,
+        /// Why it gave no outcome; empty where it gave one.
+        why: String,
+    },
+    /// The builder works on a job.
+    BuildAlive {
+        /// Which job.
+        job: u64,
+        /// Whether all inputs are here and the build itself runs.
+        building: bool,
+    },
+    /// What of [`Effect::Recall`] has an outcome in the own log.
+    Recalled {
+        /// Those that have one.
+        built: BTreeSet<Purl>,
+    },
+    /// A person at this machine wants a release rebuilt.
+    Wanted {
+        /// Which.
+        purl: Purl,
+        /// Also where the own log has an outcome of it.
+        again: bool,
+    },
+    /// A followed registry changed.
+    Followed {
+        /// Releases that it did not have before.
+        new: Vec<Listed>,
+        /// Releases that it has no more.
+        superseded: Vec<Purl>,
     },
     /// Time passed.
     Tick,
@@ -154,9 +186,17 @@ pub enum Event {
 pub enum BuildEnd {
     /// An outcome was signed and logged, whatever it was.
     Attested,
-    /// This machine's own fault, which may pass: tried again.
+    /// This machine's own fault, which may pass: tried again soon, and not for ever.
     Fault,
-    /// A fault that trying again does not mend, such as a source that the mirror lacks.
+    /// The node ended while it ran.
+    Interrupted,
+    /// It needs more memory than its size class has.
+    TooLarge,
+    /// Another job builds the same source.
+    Busy,
+    /// Something is not on the mirror, which fills: tried again another day.
+    Absent,
+    /// A fault that time does not mend, such as a kind of package that is not rebuilt here.
     Hopeless,
 }
 
@@ -275,13 +315,30 @@ pub enum Effect {
     FindDocument(Digest),
     /// Keep a recipe or a lock.
     StoreDocument(Vec<u8>),
+    /// Write changes of the queue down, durably, before any later effect is performed; where that
+    /// fails, the node cannot go on.
+    Record(Vec<Change>),
+    /// Look which of these have an outcome in the own log; the answer is [`Event::Recalled`], and
+    /// answers come in the order of the questions.
+    Recall(Vec<Purl>),
     /// Rebuild a release.
     Build {
         /// Our name of the job.
         job: u64,
         /// What.
         purl: Purl,
+        /// Bytes of memory that it may use.
+        memory: u64,
     },
+    /// Stop a job whose lease ran out.
+    CancelBuild {
+        /// Which job.
+        job: u64,
+    },
+    /// End the builder, which does not even stop a job: all its jobs end with it.
+    EndBuilder,
+    /// Announce a release in the own log.
+    Announce(Purl),
     /// Close the connection to a peer that did too much wrong.
     Drop(Peer),
     /// Something that an operator wants to know.
@@ -350,9 +407,11 @@ pub enum Notice {
         /// What.
         refusal: Refusal,
     },
-    /// A release was given up after repeated faults of this machine.
+    /// A release was given up.
     GaveUp {
         /// Which release.
         purl: Purl,
+        /// Why.
+        why: String,
     },
 }

@@ -312,11 +312,12 @@ impl Core {
         log.frontier = frontier;
         log.pull = None;
         log.wanted.take_if(|wanted| wanted.size() <= size);
-        self.learn_entries(key, entries);
+        let first = size.saturating_sub(entries.len() as u64);
+        self.learn_entries(key, (&origin, first), entries);
         if let Ok(bytes) = message.encode() {
             effects.push(Effect::Publish(bytes));
         }
         effects.push(Effect::Notice(Notice::Grew { origin, from, size }));
-        self.start_builds(now, effects);
+        self.start_builds(now);
     }
 }

@@ -5,12 +5,14 @@
 
 pub mod event;
 pub mod message;
+pub mod queue;
 pub mod refusal;
 pub mod addresses;
 pub mod strangers;
 mod documents;
 mod forks;
 mod heads;
+mod lease;
 mod peers;
 mod rates;
 mod schedule;
@@ -28,7 +30,9 @@ pub use event::{BuildEnd, Effect, Event, Judgement, Notice, Recovered};
 pub use heads::{CheckedHead, Followed};
 pub use message::{Fork, Gossip, Head, Request, Response};
 pub use peers::{MessageId, Peer, PeerView, RequestId, Ticket, protocol_name};
+pub use queue::{Change, Queue};
 pub use refusal::Refusal;
+pub use schedule::Listed;
 
 use crate::entry::claim_of;
 use addresses::Addresses;
@@ -80,8 +84,8 @@ pub struct Core {
 }
 
 impl Core {
-    /// A node that begins with the logs that it has on disk.
-    pub fn new(identity: Identity, recovered: Vec<Recovered>) -> Self {
+    /// A node that begins with the logs and the queue that it has on disk.
+    pub fn new(identity: Identity, recovered: Vec<Recovered>, queue: Queue) -> Self {
         let mut core = Self {
             identity,
             logs: BTreeMap::new(),
@@ -90,14 +94,15 @@ impl Core {
             peers: Peers::default(),
             addresses: Addresses::default(),
             documents: Documents::default(),
-            schedule: Schedule::default(),
+            schedule: Schedule::of(queue),
             duties: Duties::default(),
             doubts: BTreeMap::new(),
             cosigning: BTreeMap::new(),
             signer_awaits: false,
         };
         for log in recovered {
-            core.learn_entries(log.head.key(), &log.recent);
+            let first = log.extended.size().saturating_sub(log.recent.len() as u64);
+            core.learn_entries(log.head.key(), (log.head.origin(), first), &log.recent);
             let origin = log.head.origin().clone();
             let followed = Followed::recovered(log.head, log.frontier, log.extended, log.forked);
             core.logs.insert(origin, followed);
@@ -110,6 +115,7 @@ impl Core {
         let mut effects = Vec::new();
         self.take(event, now, &mut effects);
         self.find_documents(&mut effects);
+        self.settle(&mut effects);
         effects
     }
 
@@ -146,7 +152,13 @@ impl Core {
             Event::OwnHead { head, frontier, entries } => {
                 self.own_head(*head, frontier, &entries, now, effects);
             }
-            Event::BuildEnded { job, end } => self.build_ended(job, end, now, effects),
+            Event::BuildEnded { job, end, why } => {
+                self.build_ended(job, (end, &why), now, effects);
+            }
+            Event::BuildAlive { job, building } => self.alive(job, building, now),
+            Event::Recalled { built } => self.recalled(&built, now),
+            Event::Wanted { purl, again } => self.wanted(purl, again, now),
+            Event::Followed { new, superseded } => self.followed(new, &superseded),
             Event::Tick => self.tick(now, effects),
         }
     }
@@ -186,16 +198,21 @@ impl Core {
         self.logs.get(origin).is_some_and(Followed::is_forked)
     }
 
-    /// Learns from entries that a checkpoint covers: what is announced, what is done, which
-    /// documents they name.
-    fn learn_entries(&mut self, key: PublicKey, entries: &[Vec<u8>]) {
-        for entry in entries {
+    /// Learns from entries that a signed head covers, of which the first stands at this place: what
+    /// is announced, what is done, which documents they name.
+    fn learn_entries(
+        &mut self,
+        key: PublicKey,
+        (origin, first): (&Origin, u64),
+        entries: &[Vec<u8>],
+    ) {
+        for (index, entry) in (first..).zip(entries) {
             // An entry that does not verify is evidence against its key; nothing is learned from it.
-            let Some(claim) = claim_of(&key, entry) else {
-                continue;
-            };
-            self.documents.want(&claim);
-            self.schedule.learn(&self.identity, key, &claim);
+            let claim = claim_of(&key, entry);
+            if let Some(claim) = &claim {
+                self.documents.want(claim);
+            }
+            self.schedule.learn(&self.identity, key, (origin, index), claim.as_ref());
         }
     }
 
@@ -207,9 +224,11 @@ impl Core {
         self.ask_for_heads(now, effects);
         self.ask_for_documents(now, effects);
         self.cosign_due(now, effects);
-        self.start_builds(now, effects);
+        self.beat(now, effects);
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod schedule_tests;

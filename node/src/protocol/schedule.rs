@@ -1,106 +1,448 @@
-//! Step 1, announce: hints become builds, one at a time, each release once.
+//! Step 1, announce: hints become builds, each release once, as many at a time as the machine holds.
 //!
-//! A hint confers nothing: the builder checks the authority and derives the recipe by itself.
+//! A hint confers nothing: the builder checks the authority and derives the recipe by itself. Every
+//! change of the queue goes to disk ([`Effect::Record`]) before what follows from it is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use reattest_attestation::{Claim, PublicKey, Purl, Timestamp};
+use reattest_attestation::log::Origin;
+use reattest_attestation::{ArtifactOutcome, Claim, PublicKey, Purl, Timestamp};
 
 use super::event::{BuildEnd, Effect, Notice};
+use super::lease::Lease;
+use super::queue::{Change, Class, Queue, Row, State, Took, Wanted, is_full, package_of};
 use super::{Core, Identity};
-use crate::limits::{BUILD_ATTEMPTS, BUILD_RETRY_SECONDS, SCHEDULED};
+use crate::limits::{
+    ABSENCE_SECONDS, ABSENCES, BUILD_ATTEMPTS, BUILD_RETRY_SECONDS, GIVEN_UP_SECONDS,
+    LEARNED_NOTED, LOGGED_SECONDS, RESUME_SECONDS, WHY_BYTES,
+};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Queued { attempts: u32, not_before: Option<Timestamp> },
-    Running { job: u64, attempts: u32 },
-    Ended,
+/// A release that somebody wants, before it is known whether it was built here already.
+#[derive(Debug, Clone)]
+struct Candidate {
+    purl: Purl,
+    wanted: Wanted,
+    by: Option<PublicKey>,
+    announced: bool,
+    source_bytes: Option<u64>,
 }
 
-/// The releases that were announced.
+/// Candidates, and the entries that they came from.
 #[derive(Debug, Default)]
+struct Heard {
+    candidates: Vec<Candidate>,
+    learned: BTreeMap<Origin, u64>,
+}
+
+/// A release that a followed registry has.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Listed {
+    /// One artifact of it.
+    pub purl: Purl,
+    /// Bytes of its source, where the registry's index says them.
+    pub source_bytes: Option<u64>,
+}
+
+/// The releases that were announced, and those that are built.
+#[derive(Debug)]
 pub(super) struct Schedule {
-    releases: BTreeMap<Purl, State>,
+    pub(super) queue: Queue,
+    pub(super) running: BTreeMap<u64, Lease>,
     next_job: u64,
+    heard: Heard,
+    /// What the shell is asked about, in the order of its answers.
+    asked: VecDeque<Heard>,
+    /// Effects that wait until the changes before them are on disk.
+    pub(super) after_record: Vec<Effect>,
+    /// Releases whose outcome is signed, and not seen in the own log yet.
+    logged: BTreeSet<Purl>,
+    pub(super) last_tick: Option<Timestamp>,
+    /// Whether what ran when the node ended was dealt with.
+    resumed: bool,
 }
 
 impl Schedule {
-    /// Learns from an entry of a followed log.
-    pub(super) fn learn(&mut self, identity: &Identity, key: PublicKey, claim: &Claim) {
-        let own = identity.own == Some(key);
-        let ended = match claim {
-            Claim::Announcement(announcement) if identity.rebuilds => {
-                if self.releases.len() < SCHEDULED && announcement.network == identity.network {
-                    let queued = State::Queued { attempts: 0, not_before: None };
-                    self.releases.entry(announcement.purl.clone()).or_insert(queued);
-                }
-                return;
+    pub(super) fn of(queue: Queue) -> Self {
+        let ran = |row: &Row| match row.state {
+            State::Running { job, .. } => Some(job),
+            _ => None,
+        };
+        let last_job = queue.rows().filter_map(ran).max();
+        let logged = queue.rows().filter(|row| matches!(row.state, State::Logged { .. }));
+        Self {
+            logged: logged.map(|row| row.purl.clone()).collect(),
+            next_job: last_job.unwrap_or(0),
+            resumed: last_job.is_none(),
+            queue,
+            running: BTreeMap::new(),
+            heard: Heard::default(),
+            asked: VecDeque::new(),
+            after_record: Vec::new(),
+            last_tick: None,
+        }
+    }
+
+    /// Learns from an entry of a followed log; nothing of one that was learned from before.
+    pub(super) fn learn(
+        &mut self,
+        identity: &Identity,
+        key: PublicKey,
+        (origin, index): (&Origin, u64),
+        claim: Option<&Claim>,
+    ) {
+        if !identity.rebuilds || index < self.queue.learned(origin) {
+            return;
+        }
+        match claim {
+            Some(Claim::Announcement(announcement))
+                if announcement.network == identity.network && is_full(&announcement.purl) =>
+            {
+                self.heard.candidates.push(Candidate {
+                    purl: announcement.purl.clone(),
+                    wanted: Wanted::Operator,
+                    by: Some(key),
+                    announced: true,
+                    source_bytes: None,
+                });
             }
-            Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild) if own => &rebuild.artifacts,
-            _ => return,
-        };
-        for artifact in ended {
-            self.releases.insert(artifact.purl.clone(), State::Ended);
+            Some(Claim::Rebuild(rebuild) | Claim::BuildFailure(rebuild))
+                if identity.own == Some(key) =>
+            {
+                self.concluded(&rebuild.artifacts);
+            }
+            _ => {}
+        }
+        self.heard.learned.insert(origin.clone(), index.saturating_add(1));
+    }
+
+    /// The own log has outcomes of these: whoever wanted them was served.
+    fn concluded(&mut self, artifacts: &[ArtifactOutcome]) {
+        for artifact in artifacts {
+            self.queue.leave(&artifact.purl);
+            let others = |candidate: &Candidate| candidate.purl != artifact.purl;
+            self.heard.candidates.retain(others);
+            for heard in &mut self.asked {
+                heard.candidates.retain(others);
+            }
         }
     }
 
-    fn running(&self) -> bool {
-        self.releases.values().any(|state| matches!(state, State::Running { .. }))
+    fn insert(&mut self, candidate: Candidate, again: bool, now: Timestamp) {
+        let Candidate { purl, wanted, by, announced, source_bytes } = candidate;
+        if let Some(row) = self.queue.row(&purl) {
+            let mut row = Row { wanted: row.wanted.min(wanted), ..row.clone() };
+            row.announced |= announced;
+            let revived = match row.state {
+                State::GivenUp { since } => {
+                    wanted == Wanted::Person || is_past(since, GIVEN_UP_SECONDS, now)
+                }
+                State::Waiting { .. } => wanted == Wanted::Person,
+                State::Running { .. } | State::Logged { .. } => false,
+            };
+            if revived {
+                row.again |= again;
+                (row.faults, row.absences) = (0, 0);
+                row.state = State::Waiting { not_before: None };
+            }
+            if self.queue.row(&purl) != Some(&row) {
+                self.queue.put(row);
+            }
+            return;
+        }
+        if !self.queue.admits(wanted, by) {
+            return;
+        }
+        self.queue.put(Row {
+            class: self.queue.class_of(&purl, source_bytes),
+            purl,
+            wanted,
+            by,
+            since: now,
+            state: State::Waiting { not_before: None },
+            faults: 0,
+            absences: 0,
+            again,
+            announced,
+            why: None,
+        });
     }
 
-    /// The next release whose time has come.
-    fn next(&mut self, now: Timestamp) -> Option<(u64, Purl)> {
-        if self.running() {
-            return None;
-        }
-        let (purl, state) = self.releases.iter_mut().find(|(_, state)| {
-            matches!(state, State::Queued { not_before, .. } if not_before.is_none_or(|at| at <= now))
-        })?;
-        let State::Queued { attempts, .. } = *state else {
-            return None;
+    /// Takes the answer to the oldest question.
+    fn recalled(&mut self, built: &BTreeSet<Purl>, now: Timestamp) {
+        let Some(heard) = self.asked.pop_front() else {
+            return;
         };
+        for candidate in heard.candidates {
+            if !built.contains(&candidate.purl) {
+                self.insert(candidate, false, now);
+            }
+        }
+        for (origin, size) in heard.learned {
+            // What came meanwhile reaches farther.
+            self.heard.learned.entry(origin).or_insert(size);
+        }
+    }
+
+    /// How far logs were read is noted once everything from there is in the queue. It is worth a
+    /// line of its own only after many entries: what is read twice is only read twice.
+    fn note_learned(&mut self) {
+        if !self.heard.candidates.is_empty() || !self.asked.is_empty() {
+            return;
+        }
+        let queued = self.queue.has_changes();
+        let learned = std::mem::take(&mut self.heard.learned);
+        for (origin, size) in learned {
+            if queued || size >= self.queue.learned(&origin).saturating_add(LEARNED_NOTED) {
+                self.queue.change(Change::Learned { origin, size });
+            } else {
+                self.heard.learned.insert(origin, size);
+            }
+        }
+    }
+
+    fn begin(&mut self, mut row: Row, now: Timestamp) -> (u64, Purl, u64) {
         self.next_job = self.next_job.wrapping_add(1);
-        *state = State::Running { job: self.next_job, attempts: attempts.saturating_add(1) };
-        Some((self.next_job, purl.clone()))
+        let (job, purl, class) = (self.next_job, row.purl.clone(), row.class);
+        row.state = State::Running { job, since: now };
+        self.queue.put(row);
+        self.running.insert(job, Lease::new(purl.clone(), class, now));
+        (job, purl, self.queue.room().memory_of(class))
     }
 
-    /// Ends a job; the release that is given up by it.
-    fn end(&mut self, job: u64, end: BuildEnd, now: Timestamp) -> Option<Purl> {
-        let (purl, state) = self.releases.iter_mut().find(
-            |(_, state)| matches!(state, State::Running { job: running, .. } if *running == job),
-        )?;
-        let State::Running { attempts, .. } = *state else {
-            return None;
+    /// What becomes of a release whose build gave no outcome; whether it is given up.
+    pub(super) fn free(&mut self, purl: &Purl, end: BuildEnd, why: &str, now: Timestamp) -> bool {
+        let Some(row) = self.queue.row(purl) else {
+            return false;
         };
-        let again = end == BuildEnd::Fault && attempts < BUILD_ATTEMPTS;
-        *state = if again {
-            let wait = BUILD_RETRY_SECONDS.saturating_mul(i64::from(attempts));
-            let not_before = Some(Timestamp::from_unix(now.as_unix().saturating_add(wait)));
-            State::Queued { attempts, not_before }
-        } else {
-            State::Ended
+        let mut row = Row { why: Some(shortened(why)), ..row.clone() };
+        let wait = match end {
+            BuildEnd::Attested | BuildEnd::Hopeless => None,
+            BuildEnd::Fault | BuildEnd::Interrupted => {
+                row.faults = row.faults.saturating_add(1);
+                let first = end == BuildEnd::Interrupted && row.faults == 1;
+                let wait = if first { RESUME_SECONDS } else { backoff(row.faults) };
+                (row.faults < BUILD_ATTEMPTS).then_some(wait)
+            }
+            BuildEnd::TooLarge => match self.queue.room().more_than(row.class) {
+                Some(larger) => {
+                    row.class = larger;
+                    let took = Took { at_least: larger, seconds: 0 };
+                    self.queue.change(Change::Took { package: package_of(purl), took });
+                    Some(0)
+                }
+                None => None,
+            },
+            BuildEnd::Busy => Some(BUILD_RETRY_SECONDS),
+            BuildEnd::Absent => {
+                row.absences = row.absences.saturating_add(1);
+                (row.absences < ABSENCES).then_some(ABSENCE_SECONDS)
+            }
         };
-        (!again && end != BuildEnd::Attested).then(|| purl.clone())
+        row.state = match (end, wait) {
+            (BuildEnd::Attested, _) => State::Logged { since: now },
+            (_, Some(wait)) => {
+                let at = Timestamp::from_unix(now.as_unix().saturating_add(wait));
+                State::Waiting { not_before: Some(at) }
+            }
+            (_, None) => State::GivenUp { since: now },
+        };
+        if matches!(row.state, State::Logged { .. }) {
+            self.logged.insert(purl.clone());
+        }
+        let given_up = matches!(row.state, State::GivenUp { .. });
+        self.queue.put(row);
+        given_up
+    }
+
+    fn remember(&mut self, purl: &Purl, begun: Timestamp, now: Timestamp) {
+        let seconds = now.as_unix().saturating_sub(begun.as_unix());
+        let seconds = u64::try_from(seconds).unwrap_or(0);
+        // A class that was too small once is not tried again.
+        let at_least = self.queue.took(purl).map_or(Class::Small, |took| took.at_least);
+        let took = Took { at_least, seconds };
+        self.queue.change(Change::Took { package: package_of(purl), took });
+    }
+
+    /// What ran when the node ended counts as an attempt, and is tried once more.
+    fn resume(&mut self, now: Timestamp) -> Vec<Purl> {
+        self.resumed = true;
+        let interrupted: Vec<Purl> = self
+            .queue
+            .rows()
+            .filter(|row| matches!(row.state, State::Running { .. }))
+            .map(|row| row.purl.clone())
+            .collect();
+        let why = "the node ended while it was built";
+        let mut given_up = interrupted;
+        given_up.retain(|purl| self.free(purl, BuildEnd::Interrupted, why, now));
+        given_up
     }
 }
 
+/// Seconds before the next attempt after so many faults: twice as long each time.
+fn backoff(faults: u32) -> i64 {
+    let times = 1_i64.checked_shl(faults.saturating_sub(1)).unwrap_or(i64::MAX);
+    BUILD_RETRY_SECONDS.saturating_mul(times)
+}
+
+/// Whether so many seconds passed; a clock that jumped back counts as passed.
+fn is_past(since: Timestamp, seconds: i64, now: Timestamp) -> bool {
+    let passed = now.as_unix().saturating_sub(since.as_unix());
+    passed >= seconds || passed < 0
+}
+
+/// A reason, short enough to be kept with each release.
+fn shortened(why: &str) -> String {
+    let end = (0..=WHY_BYTES.min(why.len())).rev().find(|at| why.is_char_boundary(*at));
+    why.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+}
+
 impl Core {
-    pub(super) fn start_builds(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        if let Some((job, purl)) = self.schedule.next(now) {
-            effects.push(Effect::Build { job, purl });
+    /// The queue, to be shown and to be written anew.
+    pub fn queue(&self) -> &Queue {
+        &self.schedule.queue
+    }
+
+    /// A person wants a release; `again` also where it has an outcome already.
+    pub(super) fn wanted(&mut self, purl: Purl, again: bool, now: Timestamp) {
+        if !self.identity.rebuilds {
+            return;
+        }
+        let candidate = Candidate {
+            purl,
+            wanted: Wanted::Person,
+            by: None,
+            announced: true,
+            source_bytes: None,
+        };
+        if again {
+            self.schedule.insert(candidate, true, now);
+            self.start_builds(now);
+        } else {
+            self.schedule.heard.candidates.push(candidate);
+        }
+    }
+
+    /// A followed registry changed.
+    pub(super) fn followed(&mut self, new: Vec<Listed>, superseded: &[Purl]) {
+        if !self.identity.rebuilds {
+            return;
+        }
+        let queue = &mut self.schedule.queue;
+        for purl in superseded {
+            let stays = queue.row(purl).is_none_or(|row| {
+                row.wanted == Wanted::Person
+                    || matches!(row.state, State::Running { .. } | State::Logged { .. })
+            });
+            if !stays {
+                queue.leave(purl);
+            }
+        }
+        let candidate = |listed: Listed| Candidate {
+            purl: listed.purl,
+            wanted: Wanted::Feed,
+            by: None,
+            announced: false,
+            source_bytes: listed.source_bytes,
+        };
+        self.schedule.heard.candidates.extend(new.into_iter().map(candidate));
+    }
+
+    /// The shell looked into the own log.
+    pub(super) fn recalled(&mut self, built: &BTreeSet<Purl>, now: Timestamp) {
+        self.schedule.recalled(built, now);
+        self.start_builds(now);
+    }
+
+    pub(super) fn start_builds(&mut self, now: Timestamp) {
+        let schedule = &mut self.schedule;
+        while schedule.resumed {
+            let running: Vec<Class> = schedule.running.values().map(|lease| lease.class).collect();
+            let busy: BTreeSet<&Purl> =
+                schedule.running.values().map(|lease| &lease.purl).collect();
+            let Some(row) = schedule.queue.next(&running, &busy, now) else {
+                return;
+            };
+            let (job, purl, memory) = schedule.begin(row, now);
+            schedule.after_record.push(Effect::Build { job, purl, memory });
         }
     }
 
     pub(super) fn build_ended(
         &mut self,
         job: u64,
-        end: BuildEnd,
+        (end, why): (BuildEnd, &str),
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(purl) = self.schedule.end(job, end, now) {
-            effects.push(Effect::Notice(Notice::GaveUp { purl }));
+        let Some(lease) = self.schedule.running.remove(&job) else {
+            return;
+        };
+        self.schedule.queue.look_again();
+        if end == BuildEnd::Attested {
+            self.schedule.remember(&lease.purl, lease.begun, now);
         }
-        self.start_builds(now, effects);
+        // A job whose lease ran out was counted then; but what it signed after all is signed.
+        if !lease.is_cancelled() || end == BuildEnd::Attested {
+            self.free(&lease.purl, (end, why), now, effects);
+        }
+        self.start_builds(now);
+    }
+
+    pub(super) fn free(
+        &mut self,
+        purl: &Purl,
+        (end, why): (BuildEnd, &str),
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.schedule.free(purl, end, why, now) {
+            let (purl, why) = (purl.clone(), shortened(why));
+            effects.push(Effect::Notice(Notice::GaveUp { purl, why }));
+        }
+    }
+
+    /// The beat of the queue.
+    pub(super) fn beat(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if !self.schedule.resumed {
+            for purl in self.schedule.resume(now) {
+                let why = "the node ended while it was built, each time".to_owned();
+                effects.push(Effect::Notice(Notice::GaveUp { purl, why }));
+            }
+        }
+        self.check_leases(now, effects);
+        // An outcome that the own log tells under other names than it was asked by.
+        let Schedule { queue, logged, .. } = &mut self.schedule;
+        logged.retain(|purl| match queue.row(purl).map(|row| row.state) {
+            Some(State::Logged { since }) if is_past(since, LOGGED_SECONDS, now) => {
+                queue.leave(purl);
+                false
+            }
+            Some(State::Logged { .. }) => true,
+            _ => false,
+        });
+        self.start_builds(now);
+    }
+
+    /// What this event changed goes to disk, then what follows from it is done, then the own log is
+    /// asked about what was heard.
+    pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
+        let schedule = &mut self.schedule;
+        schedule.note_learned();
+        let changes = schedule.queue.changes();
+        if !changes.is_empty() {
+            effects.push(Effect::Record(changes));
+        }
+        effects.append(&mut schedule.after_record);
+        if schedule.heard.candidates.is_empty() {
+            return;
+        }
+        let heard = std::mem::take(&mut schedule.heard);
+        let mut purls: Vec<Purl> =
+            heard.candidates.iter().map(|candidate| candidate.purl.clone()).collect();
+        purls.sort();
+        purls.dedup();
+        schedule.asked.push_back(heard);
+        effects.push(Effect::Recall(purls));
     }
 }

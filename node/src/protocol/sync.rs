@@ -306,7 +306,7 @@ impl Core {
                     let bundle = range.bundle;
                     effects.push(Effect::Extend { origin: origin.clone(), from: at, bundle });
                     if learns {
-                        self.learn_entries(key, &entries);
+                        self.learn_entries(key, (origin, at), &entries);
                     }
                 }
                 Proven::Wrong => {
@@ -401,7 +401,7 @@ impl Core {
         self.cosign(origin, now, effects);
         self.pull_all(now, effects);
         self.ask_for_documents(now, effects);
-        self.start_builds(now, effects);
+        self.start_builds(now);
     }
 
     /// The disk took nothing: the log stays where its newest head is.

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
+use super::jobs::QueueStatus;
 use crate::codec;
 use crate::fault::Fault;
 use crate::limits::{CONTROL_BYTES, CONTROL_WAIT};
@@ -28,8 +29,15 @@ use crate::store::index::Selector;
 pub enum Ask {
     /// How is the node?
     Status,
-    /// Sign and gossip an announcement.
-    Announce(Purl),
+    /// Sign and gossip an announcement, and rebuild it here first.
+    Announce {
+        /// What.
+        purl: Purl,
+        /// Rebuild it also where the own log has an outcome of it.
+        again: bool,
+    },
+    /// What waits, and what runs?
+    Queue,
     /// All evidence on a package or a file, as a bundle.
     Evidence(Selector),
 }
@@ -41,6 +49,8 @@ pub enum Answer {
     Status(Status),
     /// The announcement's place in the own log.
     Announced(u64),
+    /// What waits, and what runs.
+    Queue(QueueStatus),
     /// A bundle, to be verified by whoever asked.
     Evidence(ByteBuf),
     /// The node could not.

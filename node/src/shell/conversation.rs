@@ -1,7 +1,7 @@
 //! What the signer, the builder and commands say to the node, and what it answers.
 
 use reattest_attestation::log::Origin;
-use reattest_rebuilder::{Cas, Fetch};
+use reattest_rebuilder::{Cas, Fetch, Progress};
 use serde_bytes::ByteBuf;
 
 use super::control::{Answer, Ask, Call, LogStatus, Status};
@@ -57,7 +57,7 @@ impl Node {
 
     pub(super) fn builder_said(&mut self, message: FromBuilder) -> Result<(), Fault> {
         match message {
-            FromBuilder::Fetch(wants) => {
+            FromBuilder::Fetch { job, wants } => {
                 let (workshop, done) = (workshop(&self.config)?, self.fetch_done.clone());
                 let archive = self.config.archive.clone();
                 tokio::task::spawn_blocking(move || {
@@ -65,10 +65,16 @@ impl Node {
                         Ok(mut mirror) => mirror.fetch(&wants),
                         Err(problem) => wants.iter().map(|_| Err(problem.clone())).collect(),
                     };
-                    let _stopping = done.blocking_send(ToBuilder::Fetched(fetched));
+                    let fetched = ToBuilder::Fetched { job, results: fetched };
+                    let _stopping = done.blocking_send(fetched);
                 });
             }
-            FromBuilder::Progress { progress, .. } => self.report(&Report::Progress { progress }),
+            FromBuilder::Progress { job, progress } => {
+                let building = matches!(progress, Progress::Building { .. });
+                self.report(&Report::Progress { progress });
+                self.feed(Event::BuildAlive { job, building });
+            }
+            FromBuilder::Alive { job } => self.feed(Event::BuildAlive { job, building: false }),
             FromBuilder::Document(digest) => {
                 let cas = Cas::below(&workshop(&self.config)?.cache)
                     .map_err(|error| Fault::text(error.to_string()))?;
@@ -82,13 +88,21 @@ impl Node {
             }
             FromBuilder::Failed(why) => return Err(Fault::text(why)),
             FromBuilder::Ended { job, end } => {
-                let (report, end) = match end {
-                    End::Attested { index } => (Report::Attested { index }, BuildEnd::Attested),
-                    End::Fault(why) => (Report::Fault { why }, BuildEnd::Fault),
-                    End::Hopeless(why) => (Report::Fault { why }, BuildEnd::Hopeless),
+                let (end, why) = match end {
+                    End::Attested { index } => {
+                        self.report(&Report::Attested { index });
+                        (BuildEnd::Attested, String::new())
+                    }
+                    End::TooLarge(why) => (BuildEnd::TooLarge, why),
+                    End::Busy(why) => (BuildEnd::Busy, why),
+                    End::Absent(why) => (BuildEnd::Absent, why),
+                    End::Fault(why) => (BuildEnd::Fault, why),
+                    End::Hopeless(why) => (BuildEnd::Hopeless, why),
                 };
-                self.report(&report);
-                self.feed(Event::BuildEnded { job, end });
+                if end != BuildEnd::Attested {
+                    self.report(&Report::Fault { why: why.clone() });
+                }
+                self.feed(Event::BuildEnded { job, end, why });
             }
         }
         Ok(())
@@ -104,16 +118,21 @@ impl Node {
     pub(super) fn answer(&mut self, (ask, reply): Call) {
         let answer = match ask {
             Ask::Status => Answer::Status(self.status()),
-            Ask::Announce(purl) => match &self.roles {
-                None => Answer::Failed(
-                    "this node has no key to announce with; give it the role \"rebuild\""
-                        .to_owned(),
-                ),
-                Some(roles) => match roles.tell_signer(&ToSigner::Announce(purl)) {
-                    Ok(()) => return self.announcing.push_back(reply),
-                    Err(fault) => Answer::Failed(fault.to_string()),
-                },
-            },
+            Ask::Announce { purl, again } => {
+                // Wanted first: when the announcement comes back by the log, it is known whose it is.
+                self.feed(Event::Wanted { purl: purl.clone(), again });
+                match &self.roles {
+                    None => Answer::Failed(
+                        "this node has no key to announce with; give it the role \"rebuild\""
+                            .to_owned(),
+                    ),
+                    Some(roles) => match roles.tell_signer(&ToSigner::Announce(purl)) {
+                        Ok(()) => return self.announcing.push_back(reply),
+                        Err(fault) => Answer::Failed(fault.to_string()),
+                    },
+                }
+            }
+            Ask::Queue => Answer::Queue(self.queue_status()),
             Ask::Evidence(selector) => {
                 let bundle = query::evidence(&self.store, &self.index, &selector);
                 let bytes = bundle

@@ -1,6 +1,7 @@
 //! The shell around the protocol core: it performs effects with tokio, libp2p and the store.
 
 pub mod control;
+pub mod jobs;
 pub mod report;
 pub mod roles;
 mod start;

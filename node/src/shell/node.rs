@@ -23,11 +23,12 @@ use crate::clock;
 use crate::config::{Config, Role};
 use crate::fault::Fault;
 use crate::limits::TICK;
-use crate::protocol::{BuildEnd, Core, Effect, Event, Identity, Refusal, Response, Source};
+use crate::protocol::{Core, Effect, Event, Identity, Queue, Refusal, Response, Source};
 use crate::setup;
 use crate::signer::messages::FromSigner;
 use crate::store::Store;
 use crate::store::index::SledIndex;
+use crate::store::queue::QueueFile;
 
 /// Runs a node until it is told to stop, or cannot go on.
 pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
@@ -68,7 +69,7 @@ pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
             _ = beat.tick() => { node.beat(); Ok(()) }
             () = &mut stop => break Ok(()),
         };
-        if let Err(fault) = done {
+        if let Err(fault) = done.and_then(|()| node.halted.take().map_or(Ok(()), Err)) {
             break Err(fault);
         }
     };
@@ -113,6 +114,9 @@ pub(super) struct Node {
     pub(super) fetches: mpsc::Receiver<ToBuilder>,
     /// How often something was refused, by cause.
     pub(super) refused: BTreeMap<Refusal, u64>,
+    pub(super) queue_file: QueueFile,
+    /// Why the node cannot go on; nothing is performed any more.
+    pub(super) halted: Option<Fault>,
 }
 
 impl Node {
@@ -134,10 +138,12 @@ impl Node {
             transport.listen(address)?;
         }
         let (fetch_done, fetches) = mpsc::channel(1);
+        let (queue_file, changes) = QueueFile::open(&config.data)?;
+        let queue = Queue::replayed(config.build.room(), changes);
         let names = policy.operators().iter().map(|operator| (operator.key, operator.name.clone()));
         Ok(Self {
             names: names.collect(),
-            core: Core::new(identity.clone(), recovered),
+            core: Core::new(identity.clone(), recovered, queue),
             config,
             json,
             identity,
@@ -151,6 +157,8 @@ impl Node {
             fetch_done,
             fetches,
             refused: BTreeMap::new(),
+            queue_file,
+            halted: None,
         })
     }
 
@@ -197,6 +205,7 @@ impl Node {
 
     fn beat(&mut self) {
         self.feed(Event::Tick);
+        self.tidy_queue();
     }
 
     /// One event through the core, and its effects until none are left.
@@ -204,7 +213,9 @@ impl Node {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             for effect in self.core.handle(event, clock::now()) {
-                events.extend(self.perform(effect));
+                if self.halted.is_none() {
+                    events.extend(self.perform(effect));
+                }
             }
         }
     }
@@ -252,20 +263,15 @@ impl Node {
                     tracing::warn!(%error, "a document was not kept");
                 }
             }
-            Effect::Build { job, purl } => return self.build(job, purl),
+            Effect::Record(changes) => self.record(&changes),
+            Effect::Recall(purls) => return Some(self.recall(purls)),
+            Effect::Build { job, purl, memory } => return self.build(job, purl, memory),
+            Effect::CancelBuild { job } => self.cancel_build(job),
+            Effect::EndBuilder => self.end_builder(),
+            Effect::Announce(purl) => self.announce(purl),
             Effect::Drop(peer) => self.transport.drop_peer(&peer),
             Effect::Notice(notice) => self.notice(notice),
         }
         None
-    }
-
-    fn build(&mut self, job: u64, purl: reattest_attestation::Purl) -> Option<Event> {
-        self.report(&Report::Rebuilding { purl: purl.to_string() });
-        let told =
-            self.roles.as_ref().map(|roles| roles.tell_builder(&ToBuilder::Rebuild { job, purl }));
-        match told {
-            Some(Ok(())) => None,
-            _ => Some(Event::BuildEnded { job, end: BuildEnd::Fault }),
-        }
     }
 }

@@ -48,8 +48,10 @@ impl Node {
                     self.report(&Report::Refused { peer: peer.0, why: refusal.text().to_owned() });
                 }
             }
-            Notice::GaveUp { purl } => {
-                self.report(&Report::Fault { why: format!("{purl} is given up") });
+            Notice::GaveUp { purl, why } => {
+                let why =
+                    format!("{purl} is given up ({why}); `reattest announce` has it tried again");
+                self.report(&Report::Fault { why });
             }
         }
     }

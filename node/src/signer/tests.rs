@@ -22,7 +22,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::messages::{Attest, Compared, FromSigner, Receipt, ToSigner};
 use super::serve;
-use crate::config::{Archive, Config, Role};
+use crate::config::{Archive, Build, Config, Role};
 use crate::entry::claim_of;
 use crate::fault::Fault;
 use crate::link::{Link, LinkError};
@@ -48,6 +48,7 @@ fn config(home: &Path) -> Config {
         archive: Archive::default(),
         cache: crate::config::Cache::default(),
         consumer_key: None,
+        build: Build::default(),
         lies: false,
         find: crate::config::Find::default(),
         allowed_peers: None,

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 
 use reattest_attestation::limits::ENTRIES_PER_TILE;
 use reattest_attestation::log::tiles::{encode_entry, entries_path, tile_path};
-use reattest_attestation::log::{
-    ForkProof, Origin, SignedCheckpoint, StoredHashes, leaf_hash,
-};
+use reattest_attestation::log::{ForkProof, Origin, SignedCheckpoint, StoredHashes, leaf_hash};
 use reattest_attestation::{Bundle, Certificate, Certified, Envelope, PublicKey};
 
 use super::durable::{self, Unsynced};

@@ -12,6 +12,7 @@ mod opening;
 mod mending;
 mod tail;
 mod partial;
+pub mod queue;
 mod hashes;
 mod tiles;
 
@@ -177,3 +178,5 @@ fn origins(root: &Path) -> Result<Vec<(Origin, PathBuf)>, LogError> {
 mod tests;
 #[cfg(test)]
 mod index_tests;
+#[cfg(test)]
+mod queue_tests;

@@ -4,8 +4,8 @@ use reattest_attestation::log::WitnessKey;
 
 use super::*;
 use crate::limits::{
-    BUILD_RETRY_SECONDS, GOSSIP_BURST, INBOUND_PER_RANGE, OUTBOUND, OUTBOUND_PER_RANGE,
-    PENALTY_LIMIT, REQUEST_SECONDS, STRANGERS_PER_PEER,
+    GOSSIP_BURST, INBOUND_PER_RANGE, OUTBOUND, OUTBOUND_PER_RANGE, PENALTY_LIMIT, REQUEST_SECONDS,
+    STRANGERS_PER_PEER,
 };
 
 #[test]
@@ -73,32 +73,6 @@ fn nonsense_costs_a_peer_its_connection() {
         dropped = effects.iter().any(|effect| matches!(effect, Effect::Drop(_)));
     }
     assert!(dropped);
-}
-
-#[test]
-fn an_announcement_is_built_once_and_an_own_fault_is_tried_again_later() {
-    let mut author = Author::new(1);
-    author.announce(2);
-    let mut core = core(&[&author], true);
-    connect(&mut core, "p");
-    let range = asked(&gossip(&mut core, "p", author.head(), at(0))).unwrap();
-    let effects = respond(&mut core, &range, honest(&author.entries, &range, 256));
-    let (_, effects) = store(&mut core, effects);
-    let jobs = |effects: &[Effect]| -> Vec<u64> {
-        let job = |effect: &Effect| match effect {
-            Effect::Build { job, .. } => Some(*job),
-            _ => None,
-        };
-        effects.iter().filter_map(job).collect()
-    };
-    let first = jobs(&effects);
-    assert_eq!(first.len(), 1, "announced twice, built once");
-    let effects = core.handle(Event::BuildEnded { job: first[0], end: BuildEnd::Fault }, at(1));
-    assert!(jobs(&effects).is_empty(), "not at once");
-    let again = jobs(&core.handle(Event::Tick, at(1 + BUILD_RETRY_SECONDS)));
-    assert_eq!(again.len(), 1);
-    core.handle(Event::BuildEnded { job: again[0], end: BuildEnd::Attested }, at(40));
-    assert!(jobs(&core.handle(Event::Tick, at(10_000))).is_empty(), "it is done");
 }
 
 #[test]
@@ -247,7 +221,7 @@ fn one_range_of_addresses_cannot_be_all_that_is_connected() {
 fn a_private_network_lets_in_whom_it_lists() {
     let mut identity = identity(&[], false);
     identity.allowed = Some([peer("friend")].into());
-    let mut core = Core::new(identity, Vec::new());
+    let mut core = Core::new(identity, Vec::new(), queue());
     assert_eq!(refused(&connect(&mut core, "stranger")), [Refusal::NotAllowed]);
     assert!(refused(&connect(&mut core, "friend")).is_empty());
     assert_eq!(core.peers().count(), 1);
@@ -308,7 +282,7 @@ fn a_cosignature_is_kept_below_its_head_and_passed_on_once() {
     };
     let mut identity = identity(&[&author], false);
     identity.witnesses = vec![WitnessKey::new("witness", key.public_key()).unwrap()];
-    let mut core = Core::new(identity, Vec::new());
+    let mut core = Core::new(identity, Vec::new(), queue());
     connect(&mut core, "p");
     let range = asked(&gossip(&mut core, "p", author.head(), at(0))).unwrap();
     let effects = respond(&mut core, &range, honest(&author.entries, &range, 256));
