@@ -20,6 +20,8 @@ use crate::signer::custody::Place;
 pub enum Role {
     /// Rebuilds what is announced and signs what it saw.
     Rebuild,
+    /// Cosigns the heads of the policy's operators that it found consistent.
+    Witness,
     /// Follows the logs of the policy's operators, to answer queries.
     Consume,
 }
@@ -54,6 +56,13 @@ pub struct Config {
     /// The operator's certificate of that key.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
+    /// The key and the name of a witness; for the role `witness`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
+    /// Witnesses of the policy that the signer waits for at each start, before it signs; without it,
+    /// one where the policy names any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub await_witnesses: Option<usize>,
     /// The consumer's key, which signs summaries of verdicts; not needed by the node.
     #[serde(default)]
     pub consumer_key: Option<PathBuf>,
@@ -70,6 +79,17 @@ pub struct Config {
     /// signer signs a lie. It harms nobody but its own operator's name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lies: bool,
+}
+
+/// What a witness cosigns with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witness {
+    /// Its name in cosignatures: 1 to 256 bytes without spaces and `+`; a URL without its scheme is
+    /// usual.
+    pub name: String,
+    /// Its key: not the rebuilder's, for a witness of one's own log convinces nobody.
+    pub key: Place,
 }
 
 /// How peers are found besides those that are named.
@@ -207,6 +227,15 @@ impl Config {
         config.key = config.key.map(|key| key.below(base));
         config.certificate = config.certificate.map(|certificate| base.join(certificate));
         config.consumer_key = config.consumer_key.map(|key| base.join(key));
+        if let Some(witness) = &mut config.witness {
+            witness.key = witness.key.clone().below(base);
+        }
+        if config.has(Role::Witness) && config.witness.is_none() {
+            return Err(Fault::text(format!(
+                "{name}: the role \"witness\" needs a table [witness] with `name` and `key`; \
+                 ssh-keygen -t ed25519 -N '' -f witness.key makes one"
+            )));
+        }
         config.archive.keyring = config.archive.keyring.map(|keyring| base.join(keyring));
         if config.has(Role::Rebuild) && (config.key.is_none() || config.certificate.is_none()) {
             return Err(Fault::text(format!(

@@ -144,6 +144,10 @@ pub const COSIGN_SECONDS: i64 = 3_600;
 /// Heads that a witness's signer is given at one beat of the clock.
 pub const COSIGN_AT_ONCE: usize = 32;
 
+/// Seconds that a witness's clock may be behind a signer's: its cosignature counts as made since the
+/// signer's start.
+pub const WITNESS_CLOCK_SECONDS: i64 = 300;
+
 /// Peers that wait for a cosignature of one log.
 pub const COSIGN_WAITING: usize = 32;
 

@@ -57,6 +57,8 @@ impl Operator {
             lies,
             find: crate::config::Find::default(),
             allowed_peers: None,
+            witness: None,
+            await_witnesses: None,
         };
         let config_file = directory.join("config.toml");
         Ok(Self { name, key, config, config_file, process: None })

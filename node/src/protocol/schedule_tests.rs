@@ -49,8 +49,11 @@ fn core(queue: Queue) -> Core {
         operators: BTreeSet::new(),
         own: Some(key(1)),
         rebuilds: true,
+        witnesses: Vec::new(),
+        cosigns: false,
+        allowed: None,
     };
-    Core::new(identity, BTreeSet::new(), Vec::new(), queue)
+    Core::new(identity, Vec::new(), queue)
 }
 
 impl Node {

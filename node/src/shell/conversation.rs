@@ -43,6 +43,10 @@ impl Node {
                 let event = own.publish(&mut self.store, &self.identity, checkpoint)?;
                 self.feed(event);
             }
+            FromSigner::Cosigned { origin, cosigned } => self.cosigned(&origin, cosigned),
+            FromSigner::Awaits(awaits) => self.feed(Event::SignerAwaits(awaits)),
+            // A witness introduces itself once, and has.
+            FromSigner::Witness { .. } => {}
             FromSigner::Failed(why) => return Err(Fault::text(why)),
             FromSigner::Announced(result) => {
                 if let Some(reply) = self.announcing.pop_front() {

@@ -89,12 +89,3 @@ impl Node {
         }
     }
 }
-
-// TEMPORARY until the signer takes these.
-impl Node {
-    pub(super) fn cosign(&mut self, head: &CheckedHead) -> Option<Event> {
-        Some(Event::Cosigned { origin: head.origin().clone(), checkpoint: None })
-    }
-    pub(super) fn show_signer(&mut self, _checkpoint: Vec<u8>) {}
-    pub(super) fn store_word(&mut self, _word: &[u8]) {}
-}

@@ -9,6 +9,7 @@ mod node;
 mod conversation;
 mod own_log;
 mod logs;
+mod vouching;
 mod notices;
 mod transport;
 mod behaviour;

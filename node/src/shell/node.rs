@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::time::SystemTime;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use reattest_attestation::PublicKey;
+use reattest_attestation::log::{Origin, WitnessKey};
 use serde_bytes::ByteBuf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::interval;
@@ -29,6 +31,7 @@ use crate::signer::messages::FromSigner;
 use crate::store::Store;
 use crate::store::index::SledIndex;
 use crate::store::queue::QueueFile;
+use crate::words::Words;
 
 /// Runs a node until it is told to stop, or cannot go on.
 pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
@@ -37,20 +40,26 @@ pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
     let (signer_said, mut from_signer) = mpsc::channel(64);
     let (builder_said, mut from_builder) = mpsc::channel(64);
     let (calls, mut from_commands) = mpsc::channel(64);
-    let roles = if config.has(Role::Rebuild) {
-        Some(Roles::start(path, signer_said.clone(), builder_said.clone())?)
+    let rebuilds = config.has(Role::Rebuild);
+    let roles = if rebuilds || config.has(Role::Witness) {
+        let to_node = rebuilds.then(|| builder_said.clone());
+        Some(Roles::start(path, signer_said.clone(), to_node)?)
     } else {
         None
     };
-    // Without roles nobody speaks; the ends held here then keep the channels open.
-    let mut hello = None;
+    let greeting = match &roles {
+        Some(_) => Greeting::hear(&config, &mut from_signer).await?,
+        None => Greeting::default(),
+    };
+    // Without a role nobody speaks; the ends held here then keep the channels open.
     if roles.is_some() {
-        drop((signer_said, builder_said));
-        hello = Some(from_signer.recv().await.ok_or_else(signer_ended)?);
+        drop(signer_said);
     }
-    let mut node = Node::open(config, roles, hello, json)?;
+    let _nobody_speaks = (!rebuilds).then_some(builder_said);
+    let mut node = Node::open(config, roles, greeting, json)?;
     control::listen(&node.config.socket(), calls)?;
     node.dial_configured()?;
+    node.read_words();
     let mut beat = interval(TICK);
     let mut stop = Box::pin(stop_signal()?);
     let ended = loop {
@@ -79,6 +88,37 @@ pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
 
 pub(super) fn signer_ended() -> Fault {
     Fault::text("the signer ended; its last message says why")
+}
+
+/// What the signer says first: as a witness, and as whose log it keeps.
+#[derive(Debug, Default)]
+struct Greeting {
+    witness: Option<WitnessKey>,
+    own: Option<FromSigner>,
+}
+
+impl Greeting {
+    async fn hear(
+        config: &Config,
+        from_signer: &mut mpsc::Receiver<FromSigner>,
+    ) -> Result<Self, Fault> {
+        let mut greeting = Self::default();
+        while (config.has(Role::Witness) && greeting.witness.is_none())
+            || (config.has(Role::Rebuild) && greeting.own.is_none())
+        {
+            match from_signer.recv().await.ok_or_else(signer_ended)? {
+                FromSigner::Witness { verifier } => {
+                    let key = verifier.parse().map_err(|error| {
+                        Fault::new("the signer introduced itself as a witness", error)
+                    })?;
+                    greeting.witness = Some(key);
+                }
+                FromSigner::Failed(why) => return Err(Fault::text(why)),
+                other => greeting.own = Some(other),
+            }
+        }
+        Ok(greeting)
+    }
 }
 
 /// Completes when the user or the system asks the node to stop.
@@ -114,6 +154,11 @@ pub(super) struct Node {
     pub(super) fetches: mpsc::Receiver<ToBuilder>,
     /// How often something was refused, by cause.
     pub(super) refused: BTreeMap<Refusal, u64>,
+    /// The size of each log that this witness cosigned last, as its signer said.
+    pub(super) cosigned: BTreeMap<Origin, u64>,
+    pub(super) words: Words,
+    /// When the directory of words changed last.
+    pub(super) words_changed: Option<SystemTime>,
     pub(super) queue_file: QueueFile,
     /// Why the node cannot go on; nothing is performed any more.
     pub(super) halted: Option<Fault>,
@@ -123,13 +168,15 @@ impl Node {
     fn open(
         config: Config,
         roles: Option<Roles>,
-        hello: Option<FromSigner>,
+        greeting: Greeting,
         json: bool,
     ) -> Result<Self, Fault> {
         let policy = setup::read_policy(&config.policy)?;
         let mut store = Store::open(&config.data)?;
-        let own = hello.map(|hello| OwnLog::greeted(hello, &mut store)).transpose()?;
-        let identity = identity(&config, &policy, own.as_ref());
+        let own = greeting.own.map(|hello| OwnLog::greeted(hello, &mut store)).transpose()?;
+        let identity = identity(&config, &policy, own.as_ref(), greeting.witness);
+        let words = Words::open(&config.data)
+            .map_err(|error| Fault::new("operators' words cannot be read", error))?;
         let recovered = recover(&store, &identity)?;
         let index = SledIndex::open(&config.data, &store)?;
         let finds = Finds { neighbours: config.find.local_network, routes: config.find.peers };
@@ -157,6 +204,9 @@ impl Node {
             fetch_done,
             fetches,
             refused: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
+            words,
+            words_changed: None,
             queue_file,
             halted: None,
         })
@@ -204,6 +254,7 @@ impl Node {
     }
 
     fn beat(&mut self) {
+        self.read_words();
         self.feed(Event::Tick);
         self.tidy_queue();
     }

@@ -57,7 +57,7 @@ impl OwnLog {
                 root = head.root,
             )));
         }
-        if let Some(note) = checkpoint {
+        if let Some(note) = checkpoint.filter(|note| !has_head(log, note)) {
             publish(log, &note, &certificate)?;
         }
         Ok(Self { key, operator, origin, certificate: certificate.into_vec(), told: size })
@@ -93,6 +93,14 @@ impl OwnLog {
         self.told = size;
         Ok(Event::OwnHead { head: Box::new(head), frontier, entries })
     }
+}
+
+/// Whether this very head is published already, perhaps with cosignatures below it.
+fn has_head(log: &Log, note: &[u8]) -> bool {
+    let signed = SignedCheckpoint::parse(note).ok();
+    signed.is_some_and(|signed| {
+        log.checkpoint().is_some_and(|held| held.unverified() == signed.unverified())
+    })
 }
 
 fn publish(log: &mut Log, note: &[u8], certificate: &[u8]) -> Result<(), Fault> {

@@ -17,39 +17,50 @@ use crate::signer::messages::{FromSigner, ToSigner};
 /// How long a process may take to end in order.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The two children of a node that rebuilds.
+/// The children of a node: a signer where it signs or cosigns, a builder where it rebuilds.
 ///
 /// The pair between builder and signer is made here and given away at once: the node's process
 /// keeps no end of it, so it can hand the signer no result.
 #[derive(Debug)]
 pub struct Roles {
     signer: Child,
-    builder: Child,
     to_signer: Link,
-    to_builder: Link,
+    builder: Option<(Child, Link)>,
 }
 
 impl Roles {
-    /// Starts both, and threads that bring what they say.
+    /// Starts them, and threads that bring what they say. Without `builder_said` there is no builder.
     pub fn start(
         config: &Path,
         signer_said: mpsc::Sender<FromSigner>,
-        builder_said: mpsc::Sender<FromBuilder>,
+        builder_said: Option<mpsc::Sender<FromBuilder>>,
     ) -> Result<Self, Fault> {
         let fail = |error| Fault::new("the node's processes cannot be started", error);
         let (to_signer, signer_to_node) = Link::pair(("signer", "node")).map_err(fail)?;
-        let (to_builder, builder_to_node) = Link::pair(("builder", "node")).map_err(fail)?;
         let (builder_to_signer, signer_to_builder) =
             Link::pair(("signer", "builder")).map_err(fail)?;
         let signer = process(&[], "signer", config).map_err(fail)?;
         let signer = start(signer, signer_to_node, signer_to_builder).map_err(fail)?;
-        let builder = process(&alone(), "builder", config).map_err(fail)?;
-        let builder = start(builder, builder_to_node, builder_to_signer).map_err(fail)?;
-        let (from_signer, from_builder) =
-            (to_signer.try_clone().map_err(fail)?, to_builder.try_clone().map_err(fail)?);
+        let from_signer = to_signer.try_clone().map_err(fail)?;
         thread::spawn(move || forward(&from_signer, &signer_said));
-        thread::spawn(move || forward(&from_builder, &builder_said));
-        Ok(Self { signer, builder, to_signer, to_builder })
+        let builder = match builder_said {
+            Some(said) => Some(Self::start_builder(config, builder_to_signer, said).map_err(fail)?),
+            None => None,
+        };
+        Ok(Self { signer, to_signer, builder })
+    }
+
+    fn start_builder(
+        config: &Path,
+        builder_to_signer: Link,
+        said: mpsc::Sender<FromBuilder>,
+    ) -> std::io::Result<(Child, Link)> {
+        let (to_builder, builder_to_node) = Link::pair(("builder", "node"))?;
+        let builder = process(&alone(), "builder", config)?;
+        let builder = start(builder, builder_to_node, builder_to_signer)?;
+        let from_builder = to_builder.try_clone()?;
+        thread::spawn(move || forward(&from_builder, &said));
+        Ok((builder, to_builder))
     }
 
     /// Tells the signer.
@@ -59,17 +70,22 @@ impl Roles {
 
     /// Tells the builder.
     pub fn tell_builder(&self, message: &ToBuilder) -> Result<(), Fault> {
-        Ok(self.to_builder.send(message)?)
+        match &self.builder {
+            Some((_, to_builder)) => Ok(to_builder.send(message)?),
+            None => Err(Fault::text("this node has no builder; give it the role \"rebuild\"")),
+        }
     }
 
     /// Ends both: the builder ends its sandbox first, the signer finishes what it writes.
     pub fn stop(mut self) {
         // The threads that read from them hold handles too; closing ends those as well.
         self.to_signer.close();
-        self.to_builder.close();
-        let pid = i32::try_from(self.builder.id()).ok().and_then(Pid::from_raw);
-        let _already_ended = pid.map(|pid| kill_process(pid, Signal::TERM));
-        end(&mut self.builder);
+        if let Some((mut builder, to_builder)) = self.builder.take() {
+            to_builder.close();
+            let pid = i32::try_from(builder.id()).ok().and_then(Pid::from_raw);
+            let _already_ended = pid.map(|pid| kill_process(pid, Signal::TERM));
+            end(&mut builder);
+        }
         end(&mut self.signer);
     }
 }

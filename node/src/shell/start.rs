@@ -5,6 +5,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use libp2p::identity::Keypair;
+use reattest_attestation::log::WitnessKey;
 use reattest_attestation::{Policy, PublicKey};
 use serde_bytes::ByteBuf;
 
@@ -16,17 +17,27 @@ use crate::limits::LEARNED_ENTRIES;
 use crate::protocol::{CheckedHead, Fork, Head, Identity, Peer, Recovered};
 use crate::store::{Log, Store, durable};
 
-pub(super) fn identity(config: &Config, policy: &Policy, own: Option<&OwnLog>) -> Identity {
+pub(super) fn identity(
+    config: &Config,
+    policy: &Policy,
+    own: Option<&OwnLog>,
+    witness: Option<WitnessKey>,
+) -> Identity {
     let mut operators: BTreeSet<PublicKey> =
         policy.operators().iter().map(|operator| operator.key).collect();
     operators.extend(own.map(|own| own.operator));
+    let mut witnesses: Vec<WitnessKey> =
+        policy.witnesses().iter().map(|witness| witness.key.clone()).collect();
+    if let Some(own) = witness.as_ref().filter(|own| !witnesses.contains(own)) {
+        witnesses.push(own.clone());
+    }
     Identity {
         network: config.network.clone(),
         operators,
         own: own.map(|own| own.key),
         rebuilds: config.has(Role::Rebuild),
-        witnesses: policy.witnesses().iter().map(|witness| witness.key.clone()).collect(),
-        cosigns: false,
+        cosigns: witness.is_some(),
+        witnesses,
         allowed: config
             .allowed_peers
             .as_ref()

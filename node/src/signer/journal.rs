@@ -147,7 +147,7 @@ fn remove(path: &Path) -> Result<(), Fault> {
 }
 
 /// A value and the SHA-256 over it: a torn or altered file is refused, never guessed at.
-fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Fault> {
+pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Fault> {
     let fail = |error: Box<dyn std::error::Error + Send + Sync>| {
         Fault::new(format!("the signer cannot write {}", path.display()), error)
     };
@@ -156,7 +156,8 @@ fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Fault> {
     durable::write(path, &bytes).map_err(|error| fail(error.into()))
 }
 
-fn read<T: Serialize + DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault> {
+/// Reads what [`write`] wrote; nothing where there is no such file.
+pub(super) fn read<T: Serialize + DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

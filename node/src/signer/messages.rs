@@ -19,11 +19,36 @@ pub enum ToSigner {
         /// A C2SP signed note; at most 16 KiB.
         checkpoint: ByteBuf,
     },
+    /// Cosign this head as a witness.
+    Cosign {
+        /// A C2SP signed note; at most 16 KiB.
+        checkpoint: ByteBuf,
+        /// The log's key, which signed it.
+        key: PublicKey,
+        /// The size of the head of this log that was cosigned last; 0 where none was.
+        old: u64,
+        /// The way from there to this head: at most 64 hashes, none where `old` is 0.
+        proof: Vec<Digest>,
+    },
 }
 
 /// To the node.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromSigner {
+    /// The first message of a witness, before any other: under which name and key it cosigns.
+    Witness {
+        /// A C2SP verifier key.
+        verifier: String,
+    },
+    /// What became of a [`ToSigner::Cosign`].
+    Cosigned {
+        /// The log.
+        origin: String,
+        /// The note with this witness's line, or why there is none.
+        cosigned: Result<ByteBuf, NotCosigned>,
+    },
+    /// Whether nothing is signed until witnesses showed where the own log stands.
+    Awaits(bool),
     /// The first message: whose log this is, and where it stands.
     Hello {
         /// The rebuilder's key.
@@ -96,3 +121,16 @@ pub struct Compared {
 /// To the builder: the place in the log, or why nothing was signed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Receipt(pub Result<u64, String>);
+
+/// Why a witness did not cosign a head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NotCosigned {
+    /// The last head that it cosigned has another size than the node said: the proof is to begin
+    /// there.
+    Elsewhere {
+        /// That size.
+        size: u64,
+    },
+    /// The head is no head, or not consistent with the last one.
+    Refused(String),
+}

@@ -22,13 +22,14 @@ pub(super) struct Standing<'a> {
 }
 
 impl Standing<'_> {
-    /// Fails when the head shows that this state is not the log's newest.
-    pub(super) fn check(&self, note: &[u8]) -> Result<(), Fault> {
-        let Some(head) = own(note, self.network, &self.key) else {
+    /// Fails when the head shows that this state is not the log's newest; else gives the head, where
+    /// it is one of the own key's.
+    pub(super) fn check(&self, note: &[u8]) -> Result<Option<VerifiedCheckpoint>, Fault> {
+        let Some(shown) = own(note, self.network, &self.key) else {
             tracing::debug!("the node showed something that is no head of the own key's logs");
-            return Ok(());
+            return Ok(None);
         };
-        let (head, note) = (head.checkpoint(), head.signed().as_bytes());
+        let (head, note) = (shown.checkpoint(), shown.signed().as_bytes());
         let state = if head.origin == *self.origin {
             self.state.clone()
         } else {
@@ -36,7 +37,7 @@ impl Standing<'_> {
         };
         let (size, root) = (state.frontier.size(), state.frontier.root());
         if head.size < size || (head.size == size && (size == 0 || head.root == root)) {
-            return Ok(());
+            return Ok(Some(shown));
         }
         Journal::of(self.directory, &head.origin)
             .hold(&Held { checkpoint: note.to_vec().into() })?;

@@ -52,6 +52,8 @@ fn config(home: &Path) -> Config {
         lies: false,
         find: crate::config::Find::default(),
         allowed_peers: None,
+        witness: None,
+        await_witnesses: None,
     }
 }
 

@@ -116,12 +116,12 @@ fn identity(follows: &[&Author], rebuilds: bool) -> Identity {
     }
 }
 
-fn queue() -> Queue {
-    Queue::new(super::queue::Room { jobs: 1, memory: 1 << 30 })
+fn an_empty_queue() -> Queue {
+    Queue::new(queue::Room { jobs: 1, memory: 1 << 30 })
 }
 
 fn core(follows: &[&Author], rebuilds: bool) -> Core {
-    Core::new(identity(follows, rebuilds), Vec::new(), queue())
+    Core::new(identity(follows, rebuilds), Vec::new(), an_empty_queue())
 }
 
 fn connect(core: &mut Core, name: &str) -> Vec<Effect> {

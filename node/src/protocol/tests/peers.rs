@@ -221,7 +221,7 @@ fn one_range_of_addresses_cannot_be_all_that_is_connected() {
 fn a_private_network_lets_in_whom_it_lists() {
     let mut identity = identity(&[], false);
     identity.allowed = Some([peer("friend")].into());
-    let mut core = Core::new(identity, Vec::new(), queue());
+    let mut core = Core::new(identity, Vec::new(), an_empty_queue());
     assert_eq!(refused(&connect(&mut core, "stranger")), [Refusal::NotAllowed]);
     assert!(refused(&connect(&mut core, "friend")).is_empty());
     assert_eq!(core.peers().count(), 1);
@@ -282,7 +282,7 @@ fn a_cosignature_is_kept_below_its_head_and_passed_on_once() {
     };
     let mut identity = identity(&[&author], false);
     identity.witnesses = vec![WitnessKey::new("witness", key.public_key()).unwrap()];
-    let mut core = Core::new(identity, Vec::new(), queue());
+    let mut core = Core::new(identity, Vec::new(), an_empty_queue());
     connect(&mut core, "p");
     let range = asked(&gossip(&mut core, "p", author.head(), at(0))).unwrap();
     let effects = respond(&mut core, &range, honest(&author.entries, &range, 256));

@@ -228,7 +228,7 @@ fn what_was_stored_before_a_stop_is_not_asked_for_again() {
         forked: None,
         recent: Vec::new(),
     };
-    let mut core = Core::new(identity.clone(), vec![recovered(over(300))], queue());
+    let mut core = Core::new(identity.clone(), vec![recovered(over(300))], an_empty_queue());
     connect(&mut core, "p");
     let asked = ranges(&gossip(&mut core, "p", author.head(), at(0)));
     assert_eq!(asked.iter().map(|range| range.from).min(), Some(300));
@@ -238,7 +238,7 @@ fn what_was_stored_before_a_stop_is_not_asked_for_again() {
     // pulled from its head on.
     let mut wrong = over(10);
     (0..200_u32).for_each(|n| wrong.push(leaf_hash(&n.to_be_bytes())));
-    let mut core = Core::new(identity.clone(), vec![recovered(wrong)], queue());
+    let mut core = Core::new(identity.clone(), vec![recovered(wrong)], an_empty_queue());
     connect(&mut core, "p");
     let asked = ranges(&gossip(&mut core, "p", author.head(), at(0)));
     let first = asked.iter().find(|range| range.from == 210).unwrap().clone();

@@ -30,13 +30,18 @@ pub(super) fn open(config: &Config) -> Result<(Key, Vec<u8>), Fault> {
     let (Some(place), Some(certificate)) = (&config.key, &config.certificate) else {
         return Err(Fault::text("a signer needs `key` and `certificate` in the configuration"));
     };
-    let key = match place {
-        Place::Token(slot) => Box::new(holder::Holder::start(slot)?),
-        other => reach(other)?,
-    };
+    let key = reach_for_signer(place)?;
     let (bytes, certified) = read_certificate(certificate)?;
     check_certified(certificate, &certified, &key.public_key())?;
     Ok((key, bytes))
+}
+
+/// Opens a key for a process that is about to shut itself in.
+pub(super) fn reach_for_signer(place: &Place) -> Result<Key, Fault> {
+    Ok(match place {
+        Place::Token(slot) => Box::new(holder::Holder::start(slot)?),
+        other => reach(other)?,
+    })
 }
 
 /// Opens a key in this process: for commands that sign once and end.

@@ -1,0 +1,82 @@
+//! A signer that starts does not know whether its disk came back from a backup: witnesses do.
+//!
+//! Where the policy names witnesses, nothing is signed until enough of them cosigned a head of the own
+//! log anew, since this start. Each cosigns only the largest head that it ever saw: so a newer head
+//! than this signer's state comes to light, and stops it for good (`seen.rs`).
+
+use std::collections::BTreeSet;
+
+use reattest_attestation::log::{VerifiedCheckpoint, WitnessKey};
+use reattest_attestation::{PublicKey, Timestamp};
+
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::limits::WITNESS_CLOCK_SECONDS;
+use crate::setup;
+
+/// The witnesses that are waited for.
+#[derive(Debug)]
+pub(super) struct Awaiting {
+    witnesses: Vec<WitnessKey>,
+    needed: usize,
+    since: Timestamp,
+    heard: BTreeSet<PublicKey>,
+}
+
+impl Awaiting {
+    /// Whom a signer waits for that begins now: those of the policy, but not this node's own.
+    pub(super) fn of(
+        config: &Config,
+        own: Option<PublicKey>,
+        now: Timestamp,
+    ) -> Result<Self, Fault> {
+        let policy = setup::read_policy(&config.policy)?;
+        let witnesses = policy.witnesses().iter().map(|witness| witness.key.clone());
+        let witnesses: Vec<_> = witnesses.filter(|witness| Some(witness.key()) != own).collect();
+        let needed = config.await_witnesses.unwrap_or(usize::from(!witnesses.is_empty()));
+        if needed > witnesses.len() {
+            return Err(Fault::text(format!(
+                "found `await_witnesses = {needed}`, needed at most the {} witnesses that the policy \
+                 names besides this node itself",
+                witnesses.len()
+            )));
+        }
+        let since = Timestamp::from_unix(now.as_unix().saturating_sub(WITNESS_CLOCK_SECONDS));
+        Ok(Self { witnesses, needed, since, heard: BTreeSet::new() })
+    }
+
+    /// Nobody is waited for.
+    pub(super) fn nobody() -> Self {
+        let since = Timestamp::from_unix(0);
+        Self { witnesses: Vec::new(), needed: 0, since, heard: BTreeSet::new() }
+    }
+
+    /// Whether nothing may be signed yet.
+    pub(super) fn waits(&self) -> bool {
+        self.heard.len() < self.needed
+    }
+
+    /// Takes in a head of the own log that is not beyond the state; whether that ends the wait.
+    pub(super) fn heard(&mut self, head: &VerifiedCheckpoint) -> bool {
+        let waited = self.waits();
+        for witness in &self.witnesses {
+            let times = head.cosigned_by(witness).unwrap_or_default();
+            if times.last().is_some_and(|time| *time >= self.since) {
+                self.heard.insert(witness.key());
+            }
+        }
+        waited && !self.waits()
+    }
+
+    /// Why a request is refused meanwhile.
+    pub(super) fn refusal(&self) -> String {
+        format!(
+            "the signer waits until {} of its {} witnesses have cosigned its log anew, and heard {}: \
+             connect to a node with the role \"witness\" that follows this operator, or set \
+             `await_witnesses = 0` when this disk never came from a backup",
+            self.needed,
+            self.witnesses.len(),
+            self.heard.len()
+        )
+    }
+}
