@@ -28,6 +28,7 @@ mod reports;
 mod demo;
 mod emitted;
 mod restart;
+mod store_crashes;
 mod walls;
 mod played;
 mod compromised_node;

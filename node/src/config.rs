@@ -75,6 +75,9 @@ pub struct Config {
     /// How much of this machine builds get.
     #[serde(default, skip_serializing_if = "Build::is_default")]
     pub build: Build,
+    /// How much the logs may take.
+    #[serde(default, skip_serializing_if = "StoreLimits::is_default")]
+    pub store: StoreLimits,
     /// For demonstrations: the builder of this node falsifies what came out, so that its honest
     /// signer signs a lie. It harms nobody but its own operator's name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -121,6 +124,22 @@ pub struct Archive {
     /// The keyring that the archive's index is checked with.
     #[serde(default)]
     pub keyring: Option<PathBuf>,
+}
+
+/// How much the data directory may take.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreLimits {
+    /// When all of it takes more, e.g. `"100 GiB"`, logs of others take in nothing more; the own log
+    /// always does. Without it there is no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<Bytes>,
+}
+
+impl StoreLimits {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How much of inputs, environments and outputs that differed is kept, by last use.

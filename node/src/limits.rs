@@ -274,3 +274,21 @@ pub const TICK: Duration = Duration::from_millis(500);
 /// Packages that one file is judged as where nobody says which is meant: a file belongs to one or
 /// two releases, and the empty file to any number.
 pub const FILE_PACKAGES: usize = 64;
+
+/// Index records in memory before they become a segment: 4 MiB, of some 90,000 entries.
+pub const INDEX_PENDING: usize = 256 * 1024;
+
+/// Index records in the database of the newest ones before they become a segment: filling it takes
+/// about a second in all, and reading them again from the logs after a kill less.
+pub const INDEX_NEWEST: usize = 16 * 1024;
+
+/// Segments of similar size that are merged into one: at most three of each size stay, some 40 for
+/// 10^12 records.
+pub const INDEX_SIMILAR: usize = 4;
+
+/// Index records that one question looks at, 1 MiB: what more entries than this speak of, such as
+/// the empty file, is not answered for all of them.
+pub const INDEX_MATCHES: usize = 64 * 1024;
+
+/// Bytes of an index's manifest: 65,535 logs of some 150 bytes.
+pub const MANIFEST_BYTES: usize = 16 * 1024 * 1024;

@@ -16,7 +16,7 @@ use crate::entry::{claim_of, documents_of};
 use crate::fault::Fault;
 use crate::limits::{FILE_PACKAGES, VOUCHED_HEADS};
 use crate::shell::control::{self, Answer, Ask};
-use crate::store::index::{Index, MemoryIndex, Place, Selector, catch_up};
+use crate::store::index::{Index, Place, Selector, StoredIndex};
 use crate::store::{Log, LogError, Store};
 use crate::words::{Words, WordsError};
 
@@ -47,11 +47,11 @@ pub fn evidence(
     index: &dyn Index,
     selector: &Selector,
 ) -> Result<Bundle, EvidenceError> {
-    let mut places: BTreeSet<Place> = index.find(selector).into_iter().collect();
+    let mut places: BTreeSet<Place> = index.find(selector)?.into_iter().collect();
     if matches!(selector, Selector::File(_)) {
         // What others published under the same name decides too.
         for purl in packages(store, &places)? {
-            places.extend(index.find(&Selector::Package(purl)));
+            places.extend(index.find(&Selector::Package(purl))?);
         }
     }
     let keys = store.logs().map(|log| log.origin().key_digest()).collect();
@@ -202,8 +202,7 @@ pub fn from_disk(data: &Path, selector: &Selector) -> Result<Bundle, Fault> {
         )));
     }
     let store = Store::read_only(data)?;
-    let mut index = MemoryIndex::default();
-    catch_up(&mut index, &store)?;
+    let index = StoredIndex::read_only(data, &store)?;
     evidence(&store, &index, selector).map_err(|error| Fault::text(error.to_string()))
 }
 

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Exit;
+use super::{Exit, output};
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::shell;
+use crate::store::reindex::reindex;
 
 /// Runs a node.
 #[derive(Debug, Args)]
@@ -15,6 +17,10 @@ pub(super) struct Node {
     /// Tells what happens as lines of JSON on standard output.
     #[arg(long)]
     json: bool,
+    /// Reads every log again instead of running: checks each entry against its signed head, writes
+    /// lost hashes anew, and makes the index anew.
+    #[arg(long)]
+    reindex: bool,
     /// Ends when the process that started it ends.
     #[arg(long, hide = true)]
     die_with_parent: bool,
@@ -26,9 +32,36 @@ impl Node {
             super::role::die_with_parent()?;
         }
         let config = Config::load(config_file)?;
+        if self.reindex {
+            return self.reindex(&config);
+        }
         let path = std::path::absolute(config_file)
             .map_err(|error| Fault::new(config_file.display().to_string(), error))?;
         runtime()?.block_on(shell::run(&path, config, self.json))?;
+        Ok(Exit::Fine)
+    }
+
+    fn reindex(&self, config: &Config) -> Result<Exit, Fault> {
+        let _lock = shell::lock(&config.data)?;
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("  {msg} {bar:30} {pos} of {len} entries") {
+            bar.set_style(style);
+        }
+        let found = reindex(&config.data, |reading| {
+            bar.set_message(reading.what);
+            bar.set_length(reading.total);
+            bar.set_position(reading.done);
+        });
+        bar.finish_and_clear();
+        let found = found?;
+        if self.json {
+            output::json(&found)?;
+        } else {
+            output::line(&format!(
+                "{} entries of {} logs are those that were signed; {} tiles of hashes were mended, and the index is new",
+                found.entries, found.logs, found.mended
+            ));
+        }
         Ok(Exit::Fine)
     }
 }

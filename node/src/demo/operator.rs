@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
-use crate::config::{Archive, Build, Cache, Config, Role};
+use crate::config::{Archive, Build, Cache, Config, Role, StoreLimits};
 use crate::fault::Fault;
 use crate::setup;
 use crate::shell::control::{self, Answer, Ask};
@@ -52,6 +52,7 @@ impl Operator {
             certificate: Some(certificate_file),
             archive: Archive::default(),
             cache: Cache::default(),
+            store: StoreLimits::default(),
             consumer_key: None,
             build: Build::default(),
             lies,

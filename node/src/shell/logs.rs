@@ -57,6 +57,14 @@ impl Node {
 
     /// Writes entries that are proven under a head, and are durable once that head is.
     pub(super) fn extend(&mut self, origin: Origin, from: u64, bundle: &[u8]) -> Event {
+        if !self.store.has_room() {
+            tracing::error!(
+                log = %origin,
+                "not stored: the data directory has reached `[store] max_bytes`; raise it, or move \
+                 logs away that are not followed any more"
+            );
+            return Event::NotStored { origin };
+        }
         let entries = decode_entries(bundle).unwrap_or_default();
         let written = self.store.log_mut(&origin).and_then(|log| log.extend(from, &entries));
         match written {

@@ -16,4 +16,4 @@ mod behaviour;
 mod stream;
 
 pub use node::run;
-pub(crate) use start::lock;
+pub use start::lock;

@@ -29,7 +29,7 @@ use crate::protocol::{Core, Effect, Event, Identity, Queue, Refusal, Response, S
 use crate::setup;
 use crate::signer::messages::FromSigner;
 use crate::store::Store;
-use crate::store::index::SledIndex;
+use crate::store::index::StoredIndex;
 use crate::store::queue::QueueFile;
 use crate::words::Words;
 
@@ -144,7 +144,7 @@ pub(super) struct Node {
     pub(super) names: BTreeMap<PublicKey, String>,
     pub(super) core: Core,
     pub(super) store: Store,
-    pub(super) index: SledIndex,
+    pub(super) index: StoredIndex,
     pub(super) transport: Transport,
     pub(super) roles: Option<Roles>,
     pub(super) own: Option<OwnLog>,
@@ -173,12 +173,15 @@ impl Node {
     ) -> Result<Self, Fault> {
         let policy = setup::read_policy(&config.policy)?;
         let mut store = Store::open(&config.data)?;
+        if let Some(bytes) = &config.store.max_bytes {
+            store.limit(bytes.0);
+        }
         let own = greeting.own.map(|hello| OwnLog::greeted(hello, &mut store)).transpose()?;
         let identity = identity(&config, &policy, own.as_ref(), greeting.witness);
         let words = Words::open(&config.data)
             .map_err(|error| Fault::new("operators' words cannot be read", error))?;
         let recovered = recover(&store, &identity)?;
-        let index = SledIndex::open(&config.data, &store)?;
+        let index = StoredIndex::open(&config.data, &store)?;
         let finds = Finds { neighbours: config.find.local_network, routes: config.find.peers };
         let mut transport = Transport::new(&identity, peer_key(&config.data)?, &finds)?;
         for address in &config.listen {

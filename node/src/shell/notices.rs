@@ -10,13 +10,12 @@ use super::report::Report;
 use crate::entry::{claim_of, in_words};
 use crate::limits::RESPONSE_ENTRY_BYTES;
 use crate::protocol::Notice;
-use crate::store::index::catch_up;
 
 impl Node {
     pub(super) fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Grew { origin, from, size } => {
-                if let Err(error) = catch_up(&mut self.index, &self.store) {
+                if let Err(error) = self.index.catch_up(&self.store) {
                     tracing::warn!(%error, "the index is behind; it is rebuilt at the next start");
                 }
                 let said = self.words_of(&origin, from, size);

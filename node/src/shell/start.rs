@@ -81,7 +81,7 @@ fn fork_of(log: &Log, identity: &Identity, certificate: &[u8]) -> Result<Option<
 }
 
 /// Takes a data directory for this process alone; the lock goes with the process.
-pub(crate) fn lock(data: &Path) -> Result<File, Fault> {
+pub fn lock(data: &Path) -> Result<File, Fault> {
     let path = data.join("lock");
     let fail = |error| Fault::new(path.display().to_string(), error);
     std::fs::create_dir_all(data).map_err(fail)?;

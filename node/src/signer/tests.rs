@@ -47,6 +47,7 @@ fn config(home: &Path) -> Config {
         certificate: Some(home.join("certificate")),
         archive: Archive::default(),
         cache: crate::config::Cache::default(),
+        store: crate::config::StoreLimits::default(),
         consumer_key: None,
         build: Build::default(),
         lies: false,

@@ -11,7 +11,7 @@ use reattest_attestation::{
 };
 
 use super::Store;
-use super::index::{Index, MemoryIndex, Place, Selector, SledIndex, catch_up};
+use super::index::{Index, Place, Selector, StoredIndex, selectors};
 use crate::entry::{Mentions, claim_of, documents_of, mentions};
 
 fn purl() -> Purl {
@@ -103,18 +103,18 @@ fn places(count: u64) -> Vec<Place> {
 }
 
 fn answers_for_all(index: &dyn Index) {
-    assert_eq!(index.find(&Selector::Package(purl())), places(3));
-    assert_eq!(index.find(&Selector::File(Digest::of(&[1]))), places(3)[1..2]);
-    assert_eq!(index.find(&Selector::File(Digest::of(b"unknown"))), []);
+    assert_eq!(index.find(&Selector::Package(purl())).unwrap(), places(3));
+    assert_eq!(index.find(&Selector::File(Digest::of(&[1]))).unwrap(), places(3)[1..2]);
+    assert_eq!(index.find(&Selector::File(Digest::of(b"unknown"))).unwrap(), []);
 }
 
 #[test]
 fn both_indexes_give_the_same_answers() {
     let data = tempfile::tempdir().unwrap();
     let store = store(data.path(), 3);
-    answers_for_all(&SledIndex::open(data.path(), &store).unwrap());
-    let mut memory = MemoryIndex::default();
-    catch_up(&mut memory, &store).unwrap();
+    answers_for_all(&StoredIndex::open(data.path(), &store).unwrap());
+    let mut memory = StoredIndex::in_memory();
+    memory.catch_up(&store).unwrap();
     answers_for_all(&memory);
 }
 
@@ -122,10 +122,11 @@ fn both_indexes_give_the_same_answers() {
 fn an_index_that_is_damaged_anywhere_answers_from_the_logs() {
     let data = tempfile::tempdir().unwrap();
     let store = store(data.path(), 3);
-    let index = SledIndex::open(data.path(), &store).unwrap();
+    let index = StoredIndex::open(data.path(), &store).unwrap();
     index.close();
-    let files: Vec<_> = fs::read_dir(data.path().join("index"))
-        .unwrap()
+    let files: Vec<_> = ["index", "index/newest"]
+        .iter()
+        .flat_map(|directory| fs::read_dir(data.path().join(directory)).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_file())
         .collect();
@@ -146,7 +147,7 @@ fn an_index_that_is_damaged_anywhere_answers_from_the_logs() {
             harmed += 1;
         }
         assert!(harmed > 0, "there was something to damage");
-        let index = SledIndex::open(data.path(), &store).unwrap();
+        let index = StoredIndex::open(data.path(), &store).unwrap();
         answers_for_all(&index);
         index.close();
     }
@@ -156,22 +157,21 @@ fn an_index_that_is_damaged_anywhere_answers_from_the_logs() {
 fn an_index_of_other_logs_than_these_is_made_anew() {
     let data = tempfile::tempdir().unwrap();
     let longer = store(data.path(), 3);
-    SledIndex::open(data.path(), &longer).unwrap().close();
+    StoredIndex::open(data.path(), &longer).unwrap().close();
     let other = tempfile::tempdir().unwrap();
     let shorter = store(other.path(), 1);
-    let index = SledIndex::open(data.path(), &shorter).unwrap();
-    assert_eq!(index.find(&Selector::Package(purl())), places(1));
+    let index = StoredIndex::open(data.path(), &shorter).unwrap();
+    assert_eq!(index.find(&Selector::Package(purl())).unwrap(), places(1));
 }
 
 #[test]
 fn an_index_that_was_not_closed_is_not_believed() {
     let data = tempfile::tempdir().unwrap();
     let store = store(data.path(), 3);
-    let mut index = SledIndex::open(data.path(), &store).unwrap();
-    // As after a kill: it claims to hold everything, and holds nothing of a fourth package.
-    index.set_indexed(&origin(), 2);
+    let index = StoredIndex::open(data.path(), &store).unwrap();
     drop(index);
-    answers_for_all(&SledIndex::open(data.path(), &store).unwrap());
+    assert!(!data.path().join("index/newest.closed").exists());
+    answers_for_all(&StoredIndex::open(data.path(), &store).unwrap());
 }
 
 /// The empty file in 100,000 packages: a question by its digest is answered by a clear fault, and a
@@ -190,8 +190,8 @@ fn a_file_that_everybody_publishes_costs_no_more_than_another() {
         .map(|some| statement_of(some.iter().copied().map(artifact).collect()))
         .collect();
     let store = store_of(data.path(), &entries);
-    let mut index = MemoryIndex::default();
-    catch_up(&mut index, &store).unwrap();
+    let mut index = StoredIndex::in_memory();
+    index.catch_up(&store).unwrap();
     let error = crate::query::evidence(&store, &index, &Selector::File(empty)).unwrap_err();
     assert!(error.to_string().contains("more than 64 names"), "{error}");
     let one = Selector::Package(package(77_777));
@@ -256,4 +256,96 @@ fn at() -> Timestamp {
 
 fn signed(payload: Result<Vec<u8>, reattest_attestation::statement::ClaimError>) -> Vec<u8> {
     Envelope::sign(payload.unwrap(), &key()).unwrap().as_bytes().to_vec()
+}
+
+/// A small log's worth of entries, each of a package and a file out of few, so that many share one.
+fn many(count: u64) -> Vec<Vec<u8>> {
+    let entry = |number: u64| {
+        let purl = format!("pkg:deb/debian/p{}@1?arch=all&distro=trixie", number % 7);
+        let file = Digest::of(&[u8::try_from(number % 50).unwrap()]);
+        let outcome = ArtifactOutcome::observe(purl.parse().unwrap(), file, Some(file), None);
+        statement_of(vec![outcome.unwrap()])
+    };
+    (0..count).map(entry).collect()
+}
+
+/// The simple definition: every entry that says so, by reading all of them.
+fn by_reading(entries: &[Vec<u8>], selector: &Selector) -> Vec<u64> {
+    let says = |entry: &[u8]| selectors(&key().public_key(), entry).contains(selector);
+    let found = entries.iter().zip(0..).filter(|(entry, _)| says(entry));
+    found.map(|(_, index)| index).collect()
+}
+
+#[test]
+fn segments_newest_and_pending_answer_as_reading_all_entries_does() {
+    let data = tempfile::tempdir().unwrap();
+    let entries = many(400);
+    let mut store = store_of(data.path(), &entries[..100]);
+    let mut index = StoredIndex::open(data.path(), &store).unwrap();
+    for size in [150, 200, 320, 400] {
+        // A segment from all that there is, and then some that are newer.
+        index.write_segment().unwrap();
+        let log = store.log_mut(&origin()).unwrap();
+        let from = log.size();
+        let more = &entries[usize::try_from(from).unwrap()..size];
+        log.extend(from, more).unwrap();
+        index.take(&origin(), from, more).unwrap();
+        index.catch_up(&store).unwrap();
+        if size == 320 {
+            index.close();
+            index = StoredIndex::open(data.path(), &store).unwrap();
+        }
+        let beside = StoredIndex::read_only(data.path(), &store).unwrap();
+        let mut selectors: Vec<Selector> =
+            (0..51_u8).map(|byte| Selector::File(Digest::of(&[byte]))).collect();
+        selectors
+            .push(Selector::Package("pkg:deb/debian/p3@1?arch=all&distro=trixie".parse().unwrap()));
+        for selector in &selectors {
+            let expected = by_reading(&entries[..size], selector);
+            for index in [&index, &beside] {
+                let found = index.find(selector).unwrap();
+                assert_eq!(found.iter().map(|place| place.index).collect::<Vec<_>>(), expected);
+            }
+        }
+        let recipe = Selector::Recipe(Digest::of(b"recipe"));
+        assert_eq!(index.find(&recipe).unwrap().len(), size);
+    }
+}
+
+#[test]
+fn segments_stay_few_and_lose_nothing_when_they_are_merged() {
+    let data = tempfile::tempdir().unwrap();
+    let entries = many(60);
+    let mut store = store_of(data.path(), &entries[..1]);
+    let mut index = StoredIndex::open(data.path(), &store).unwrap();
+    for size in 2..=60 {
+        let log = store.log_mut(&origin()).unwrap();
+        log.extend(size - 1, &entries[usize::try_from(size).unwrap() - 1..][..1]).unwrap();
+        index.catch_up(&store).unwrap();
+        index.write_segment().unwrap();
+    }
+    let names = fs::read_dir(data.path().join("index")).unwrap();
+    let segments =
+        names.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with("segment-"));
+    let count = segments.count();
+    assert!(count <= 9, "{count} segments of 60");
+    assert_eq!(index.find(&Selector::Recipe(Digest::of(b"recipe"))).unwrap().len(), 60);
+    drop(index);
+    let index = StoredIndex::open(data.path(), &store).unwrap();
+    assert_eq!(index.find(&Selector::Recipe(Digest::of(b"recipe"))).unwrap().len(), 60);
+}
+
+#[test]
+fn one_log_cannot_crowd_out_what_another_says() {
+    let flood =
+        Origin::new(&"test".parse().unwrap(), &SecretKey::from_seed(&[9; 32]).public_key(), 2026);
+    let mut index = StoredIndex::in_memory();
+    let (one, file) = (statement(b"file"), Selector::File(Digest::of(b"file")));
+    index.take(&flood, 0, &vec![one.clone(); 3000]).unwrap();
+    index.take(&origin(), 0, &[one]).unwrap();
+    let found = index.find(&file).unwrap();
+    assert_eq!(found.len(), crate::limits::EVIDENCE_ENTRIES);
+    assert!(found.contains(&Place { origin: origin(), index: 0 }));
+    assert!(found.contains(&Place { origin: flood.clone(), index: 2999 }), "the newest");
+    assert!(!found.contains(&Place { origin: flood, index: 0 }));
 }

@@ -13,6 +13,7 @@ mod mending;
 mod tail;
 mod partial;
 pub mod queue;
+pub mod reindex;
 mod hashes;
 mod tiles;
 
