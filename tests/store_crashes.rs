@@ -10,6 +10,8 @@
 mod logs;
 #[path = "store_crashes/damage.rs"]
 mod damage;
+#[path = "store_crashes/reindexed.rs"]
+mod reindexed;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

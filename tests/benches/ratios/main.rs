@@ -3,6 +3,7 @@
 //! ```text
 //! make bench                      one table
 //! make bench BENCH=--json         the same as one JSON document
+//! make bench BENCH=store          the rows about a store alone
 //! ```
 //!
 //! Nothing here fails for being slow: a goal that does not hold is shown as such. `REATTEST_PROGRAM`
@@ -19,6 +20,7 @@
 
 mod environments;
 mod rebuilds;
+mod store;
 mod files;
 mod inside;
 mod metablock;
@@ -36,15 +38,23 @@ mod votes;
 mod worlds;
 
 fn main() {
+    if store::opened() {
+        return;
+    }
     // `cargo test --all-targets` starts benches without this: then there is nothing to show.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
     let mut table = table::Table::default();
+    if std::env::args().any(|argument| argument == "store") {
+        store::rows(&mut table);
+        return table.lines().iter().for_each(|line| println!("{line}"));
+    }
     inside::rows(&mut table);
     files::rows(&mut table);
     environments::rows(&mut table);
     rebuilds::rows(&mut table);
+    store::rows(&mut table);
     if std::env::args().any(|argument| argument == "--json") {
         println!("{}", table.json());
     } else {

@@ -117,6 +117,7 @@ impl Row {
 
 fn shown(number: f64, unit: Unit) -> String {
     match unit {
+        Unit::Bytes if number < 65_536.0 => format!("{number:.0} B"),
         Unit::Bytes => format!("{:.1} MiB", number / 1_048_576.0),
         Unit::Seconds if number >= 1.0 => format!("{number:.3} s"),
         Unit::Seconds if number >= 1e-3 => format!("{:.2} ms", number * 1e3),
