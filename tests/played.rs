@@ -122,7 +122,7 @@ impl Played {
                     return why;
                 }
                 Ok(FromSigner::Entry { envelope, .. }) => self.entries.push(envelope.into_vec()),
-                Ok(_) => {}
+                Ok(other) => panic!("it went on: {other:?}"),
                 Err(error) => panic!("it ended without a word: {error}"),
             }
         }

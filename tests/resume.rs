@@ -10,7 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reattest::signer::messages::ToSigner;
+use reattest::signer::messages::{FromSigner, ToSigner};
 use reattest_attestation::log::SignedCheckpoint;
 use reattest_tests::network::Member;
 use reattest_tests::{directory, files_below, printed, said};
@@ -119,6 +119,7 @@ fn another_root_of_the_same_size_is_two_histories_and_no_resume_hides_that() {
     elsewhere.log_mut(&played.origin).unwrap().append(0, &[first]).unwrap();
     let forked = played.store(&second);
     assert_eq!(forked.unverified().size, 2);
+    assert!(matches!(played.answer(), FromSigner::Announced(Ok(1))));
     show(&played, &heads[1]);
     let why = played.last_words();
     assert!(why.contains("the key signs elsewhere"), "{why}");
@@ -167,9 +168,7 @@ fn an_entry_that_was_stored_without_a_head_is_finished_after_a_resume() {
     let data = member.home.join("data");
     let mut played = start(&member, &[]).unwrap();
     played.node.send(&ToSigner::Announce(purl("netbase"))).unwrap();
-    let reattest::signer::messages::FromSigner::Entry { envelope, .. } =
-        played.node.receive().unwrap()
-    else {
+    let FromSigner::Entry { envelope, .. } = played.node.receive().unwrap() else {
         panic!("no entry")
     };
     let mut store = reattest::store::Store::open(&data).unwrap();
