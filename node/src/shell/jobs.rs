@@ -98,10 +98,11 @@ impl Node {
     /// Which releases have an outcome in a log of the own key.
     pub(super) fn recall(&self, purls: Vec<Purl>) -> Event {
         let is_built = |purl: &Purl| {
-            let places = self.index.find(&Selector::Package(purl.clone())).unwrap_or_else(|error| {
-                tracing::warn!(%error, %purl, "not looked up; it may be built once more");
-                Vec::new()
-            });
+            let places =
+                self.index.find(&Selector::Package(purl.clone())).unwrap_or_else(|error| {
+                    tracing::warn!(%error, %purl, "not looked up; it may be built once more");
+                    Vec::new()
+                });
             places.iter().any(|place| self.is_own_outcome(place))
         };
         let built: BTreeSet<Purl> = purls.into_iter().filter(is_built).collect();

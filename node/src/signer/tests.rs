@@ -54,7 +54,7 @@ fn config(home: &Path) -> Config {
         find: crate::config::Find::default(),
         allowed_peers: None,
         witness: None,
-        await_witnesses: None,
+        await_witnesses: Some(0),
     }
 }
 
