@@ -16,12 +16,14 @@ mod reindexed;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use logs::{entry, origin, publish, signed};
 use reattest::store::index::{Index, Selector, StoredIndex};
 use reattest::store::{Log, LogError, Store};
-use reattest_attestation::log::tiles::decode_entries;
+use reattest_attestation::log::leaf_hash;
+use reattest_attestation::log::tiles::{decode_entries, entries_path, tile_path};
 use reattest_tests::{directory, skip};
 
 /// Says to a process of this test binary that it is the one to be killed, and where it writes.
@@ -67,24 +69,31 @@ struct Acknowledged {
     published: u64,
 }
 
-/// Starts the victim, lets it write for a while, kills it, and reads what it said.
-fn killed_after(data: &Path, pause: Duration) -> Acknowledged {
+/// Starts the victim, lets it write for a while (from its first word on, if it may speak at all),
+/// kills it, and reads what it said.
+fn killed_after(data: &Path, may_speak: bool, pause: Duration) -> Acknowledged {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["a_process_that_writes_until_it_is_killed", "--nocapture", "--test-threads=1"]);
     let mut victim =
         command.env(VICTIM, data).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    let (spoke, has_spoken) = mpsc::channel();
     let reader = std::thread::Builder::new().spawn(move || {
         let mut told = Acknowledged::default();
         for line in lines.map_while(Result::ok) {
             match line.split_once(' ').map(|(word, size)| (word, size.parse())) {
                 Some(("appended", Ok(size))) => told.appended = size,
                 Some(("published", Ok(size))) => told.published = size,
-                _ => {}
+                _ => continue,
             }
+            // Only the first word is waited for.
+            let _heard = spoke.send(());
         }
         told
     });
+    if may_speak {
+        has_spoken.recv_timeout(Duration::from_mins(1)).unwrap();
+    }
     std::thread::sleep(pause);
     victim.kill().unwrap();
     victim.wait().unwrap();
@@ -97,15 +106,23 @@ fn killed_at_any_moment_it_opens_again_and_misses_nothing_acknowledged() {
     let data = home.path();
     let (mut told, mut grew) = (Acknowledged::default(), 0);
     for round in 0..ROUNDS {
+        if round % 25 == 0 {
+            // A short log is killed oftener in the midst of things than a long one.
+            std::fs::remove_dir_all(data).unwrap();
+            std::fs::create_dir(data).unwrap();
+            told = Acknowledged::default();
+        }
         // From before its first write to some thousand entries later.
-        let pause = Duration::from_millis(15 + round * 37 % 130);
-        let now = killed_after(data, pause);
+        let pause = Duration::from_millis(round * 37 % 60);
+        let now = killed_after(data, round % 4 > 0, pause);
         grew += u64::from(now.published > told.published);
         told.appended = told.appended.max(now.appended);
         told.published = told.published.max(now.published);
+        let Ok(true) = data.join("logs").try_exists() else { continue };
         let served = Log::read_only(&data.join("logs").join(origin().to_string()), origin());
         let served = served.unwrap();
         assert!(served.published() >= told.published, "{told:?}");
+        check_directory(&data.join("logs").join(origin().to_string()), served.published());
         let store = Store::open(data).unwrap();
         let Some(log) = store.log(&origin()) else { continue };
         assert!(log.size() >= told.appended.max(told.published), "{told:?}, {}", log.size());
@@ -121,6 +138,25 @@ fn killed_at_any_moment_it_opens_again_and_misses_nothing_acknowledged() {
         }
     }
     assert!(grew > ROUNDS / 4, "only {grew} of {ROUNDS} rounds came to a head");
+}
+
+/// As any reader of C2SP tiles sees it, before it is opened again: the newest tiles under the head
+/// are there, partial or full, and have what the head covers.
+fn check_directory(served: &Path, published: u64) {
+    let (number, width) = (published / 256, u16::try_from(published % 256).unwrap());
+    if width == 0 {
+        return;
+    }
+    let read = |partial: String, full: String| {
+        std::fs::read(served.join(partial)).or_else(|_| std::fs::read(served.join(full))).unwrap()
+    };
+    let hashes = read(tile_path(0, number, width), tile_path(0, number, 256));
+    let bundle = read(entries_path(number, width), entries_path(number, 256));
+    let entries = decode_entries(&bundle).unwrap();
+    for place in 0..usize::from(width) {
+        assert_eq!(entries[place], entry(number * 256 + place as u64));
+        assert_eq!(&hashes[place * 32..][..32], leaf_hash(entries[place]).as_bytes());
+    }
 }
 
 fn check_entries(log: &Log, first: u64) {

@@ -102,13 +102,7 @@ struct Filled {
 
 fn fill(data: &Path, count: u64) -> Filled {
     let envelopes = Envelopes::new();
-    let checked = Envelope::parse(
-        &Envelope::sign(envelopes.payload.clone().into_bytes(), &key())
-            .unwrap()
-            .as_bytes()
-            .to_vec(),
-    )
-    .unwrap();
+    let checked = Envelope::sign(envelopes.payload.clone().into_bytes(), &key()).unwrap();
     let mut store = Store::open(data).unwrap();
     let mut index = StoredIndex::open(data, &store).unwrap();
     let (mut ours, mut theirs, mut reading) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
