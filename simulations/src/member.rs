@@ -292,11 +292,6 @@ impl Member {
                 let held = self.disk.documents.contains_key(&digest);
                 return Ok((!held).then_some(Event::NoDocument(digest)));
             }
-            // No node of this world is a witness, dials by itself, or has an operator who speaks.
-            Effect::Cosign { .. }
-            | Effect::ShowSigner { .. }
-            | Effect::StoreWord(_)
-            | Effect::Dial { .. } => {}
             Effect::StoreDocument(document) => {
                 self.disk.documents.insert(Digest::of(&document), document);
             }
@@ -314,8 +309,12 @@ impl Member {
             }
             Effect::CancelBuild { job } => out.push(Out::Cancel(job)),
             Effect::EndBuilder => out.push(Out::EndBuilder),
-            // Nobody here follows a registry.
-            Effect::Announce(_) => {}
+            // Nobody here follows a registry, is a witness, dials by itself, or speaks as an operator.
+            Effect::Announce(_)
+            | Effect::Cosign { .. }
+            | Effect::ShowSigner { .. }
+            | Effect::StoreWord(_)
+            | Effect::Dial { .. } => {}
             Effect::Drop(peer) => out.extend(Name::of(&peer).map(Out::Drop)),
             Effect::Notice(notice) => self.notice(notice, out),
         }

@@ -130,10 +130,10 @@ impl Core {
         &mut self,
         head: &CheckedHead,
         with: u64,
-        held: Option<(Digest, ConsistencyProof)>,
+        way: Option<(Digest, ConsistencyProof)>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some((root, proof)) = held else { return };
+        let Some((root, proof)) = way else { return };
         let Some(log) = self.logs.get_mut(head.origin()) else { return };
         if root == head.root() {
             log.remember_older(head.size(), root);

@@ -283,14 +283,14 @@ impl Core {
     /// A peer shows a head that the own key signed. More than this node has is a warning that no
     /// signer may ignore.
     fn own_head_shown(&mut self, head: &CheckedHead, effects: &mut Vec<Effect>) {
-        let held = self.logs.get(head.origin()).map_or(0, Followed::size);
-        if head.size() > held || self.signer_awaits {
+        let stored = self.logs.get(head.origin()).map_or(0, Followed::size);
+        if head.size() > stored || self.signer_awaits {
             effects.push(Effect::ShowSigner { checkpoint: head.head.checkpoint.to_vec() });
         }
-        if head.size() <= held {
+        if head.size() <= stored {
             return;
         }
-        effects.push(Effect::Notice(Notice::OwnLogAhead { held, shown: head.size() }));
+        effects.push(Effect::Notice(Notice::OwnLogAhead { held: stored, shown: head.size() }));
     }
 
     /// The signer published a head of the own log: everybody is told.

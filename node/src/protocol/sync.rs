@@ -270,17 +270,14 @@ impl Core {
             return;
         };
         pull.asked.remove(&request);
-        match answer {
-            Some((bundle, proof)) => {
-                let (peer, until) = (range.peer, range.until);
-                pull.arrived.insert(range.from, Arrived { peer, until, bundle, proof });
-                self.advance(&origin, now, effects);
-            }
-            None => {
-                pull.gaps.insert(range.from, range.until);
-                pull.pass_over(from);
-                self.peers.refuse(from, Refusal::Withheld, effects);
-            }
+        if let Some((bundle, proof)) = answer {
+            let (peer, until) = (range.peer, range.until);
+            pull.arrived.insert(range.from, Arrived { peer, until, bundle, proof });
+            self.advance(&origin, now, effects);
+        } else {
+            pull.gaps.insert(range.from, range.until);
+            pull.pass_over(from);
+            self.peers.refuse(from, Refusal::Withheld, effects);
         }
         self.pull_all(now, effects);
     }

@@ -45,8 +45,8 @@ impl Core {
         head: &CheckedHead,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let (held, shown) = (known.checkpoint().signed(), head.checkpoint().signed());
-        let both = held.with_signatures_of(shown).map_err(|_| Refusal::BadCheckpoint)?;
+        let (one, other) = (known.checkpoint().signed(), head.checkpoint().signed());
+        let both = one.with_signatures_of(other).map_err(|_| Refusal::BadCheckpoint)?;
         let merged = known.with_note(&both).ok_or(Refusal::BadCheckpoint)?;
         let merged = self.only_known_witnesses(merged);
         if merged.head().checkpoint == known.head().checkpoint {

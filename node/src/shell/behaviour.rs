@@ -54,7 +54,7 @@ pub(super) fn behaviour(
     topic: &IdentTopic,
     name: &str,
     identity: &Identity,
-    finds: &Finds,
+    finds: Finds,
 ) -> Result<Behaviour, Failed> {
     let own = keys.public().to_peer_id();
     let protocol = StreamProtocol::try_from_owned(name.to_owned())?;

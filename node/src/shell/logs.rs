@@ -68,7 +68,12 @@ impl Node {
         let entries = decode_entries(bundle).unwrap_or_default();
         let written = self.store.log_mut(&origin).and_then(|log| log.extend(from, &entries));
         match written {
-            Ok(()) => Event::Extended { origin },
+            Ok(()) => {
+                if let Err(error) = self.index.take(&origin, from, &entries) {
+                    tracing::warn!(%error, "the index is behind; it is rebuilt at the next start");
+                }
+                Event::Extended { origin }
+            }
             Err(error) => {
                 tracing::error!(%error, "entries were not stored");
                 Event::NotStored { origin }
@@ -78,6 +83,7 @@ impl Node {
 
     pub(super) fn rewind(&mut self, origin: &Origin, size: u64) {
         let done = self.store.log_mut(origin).and_then(|log| log.truncate(size));
+        self.index.forget(origin, size);
         if let Err(error) = done {
             tracing::error!(%error, "entries beyond a log's head stay on disk");
         }

@@ -177,13 +177,13 @@ impl Node {
             store.limit(bytes.0);
         }
         let own = greeting.own.map(|hello| OwnLog::greeted(hello, &mut store)).transpose()?;
-        let identity = identity(&config, &policy, own.as_ref(), greeting.witness);
+        let identity = identity(&config, &policy, own.as_ref(), greeting.witness.as_ref());
         let words = Words::open(&config.data)
             .map_err(|error| Fault::new("operators' words cannot be read", error))?;
         let recovered = recover(&store, &identity)?;
         let index = StoredIndex::open(&config.data, &store)?;
         let finds = Finds { neighbours: config.find.local_network, routes: config.find.peers };
-        let mut transport = Transport::new(&identity, peer_key(&config.data)?, &finds)?;
+        let mut transport = Transport::new(&identity, peer_key(&config.data)?, finds)?;
         for address in &config.listen {
             transport.listen(address)?;
         }

@@ -21,14 +21,14 @@ pub(super) fn identity(
     config: &Config,
     policy: &Policy,
     own: Option<&OwnLog>,
-    witness: Option<WitnessKey>,
+    witness: Option<&WitnessKey>,
 ) -> Identity {
     let mut operators: BTreeSet<PublicKey> =
         policy.operators().iter().map(|operator| operator.key).collect();
     operators.extend(own.map(|own| own.operator));
     let mut witnesses: Vec<WitnessKey> =
         policy.witnesses().iter().map(|witness| witness.key.clone()).collect();
-    if let Some(own) = witness.as_ref().filter(|own| !witnesses.contains(own)) {
+    if let Some(own) = witness.filter(|own| !witnesses.contains(own)) {
         witnesses.push(own.clone());
     }
     Identity {

@@ -42,7 +42,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(identity: &Identity, keys: Keypair, finds: &Finds) -> Result<Self, Fault> {
+    pub(super) fn new(identity: &Identity, keys: Keypair, finds: Finds) -> Result<Self, Fault> {
         let fail = |error: String| Fault::new("the network cannot be set up", error);
         let topic = IdentTopic::new(format!("reattest/{}/{VERSION}", identity.network));
         let behaviour_topic = topic.clone();
@@ -305,7 +305,7 @@ mod tests {
             cosigns: false,
             allowed: None,
         };
-        Transport::new(&identity, Keypair::generate_ed25519(), &Finds::nobody()).unwrap()
+        Transport::new(&identity, Keypair::generate_ed25519(), Finds::nobody()).unwrap()
     }
 
     #[tokio::test]

@@ -118,14 +118,14 @@ fn serve_witness(witness: Option<&Witness>, node: &Link, mails: &Mailbox) -> Res
 fn cosign(
     witness: Option<&Witness>,
     node: &Link,
-    (note, key): (&[u8], &PublicKey),
+    (head, key): (&[u8], &PublicKey),
     old: u64,
     proof: Vec<Digest>,
 ) -> Result<(), Fault> {
     let Some(witness) = witness else {
         return Err(Fault::text("the node asks for a cosignature, and this is no witness"));
     };
-    Ok(node.send(&witness.cosign(note, key, old, proof)?)?)
+    Ok(node.send(&witness.cosign(head, key, old, proof)?)?)
 }
 
 /// What a request came to: a place in the log, or why it is refused. A signer that can refuse one

@@ -164,7 +164,9 @@ mod tests {
 
     fn head(leaves: &[Digest]) -> Vec<u8> {
         let mut frontier = Frontier::new();
-        leaves.iter().for_each(|leaf| frontier.push(*leaf));
+        for leaf in leaves {
+            frontier.push(*leaf);
+        }
         let origin = Origin::new(&"test".parse().unwrap(), &log().public_key(), 2026);
         let checkpoint = Checkpoint { origin, size: frontier.size(), root: frontier.root() };
         checkpoint.sign(&log()).unwrap().as_bytes().to_vec()

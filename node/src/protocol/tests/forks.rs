@@ -52,7 +52,7 @@ fn two_heads_of_one_size_are_a_fork_and_their_proof_is_kept() {
     let [Effect::Reply { response: Response::Heads { forks, .. }, .. }] = &effects[..] else {
         panic!("{effects:?}")
     };
-    assert_eq!(forks[..], [proof.clone()]);
+    assert_eq!(forks[..], std::slice::from_ref(&proof)[..]);
     // What is no proof costs whoever sends it.
     let mut core = super::core(&[&author], false);
     connect(&mut core, "p");
@@ -91,7 +91,9 @@ fn a_larger_head_of_another_history_is_proven_to_be_one() {
     });
     let leaves: Vec<Digest> = history.iter().map(|entry| leaf_hash(entry)).collect();
     let mut frontier = Frontier::new();
-    leaves[..3].iter().for_each(|leaf| frontier.push(*leaf));
+    for leaf in &leaves[..3] {
+        frontier.push(*leaf);
+    }
     let proof = prove_consistency(&leaves, 3).unwrap().hashes;
     let response = Response::Consistency { root: frontier.root(), proof };
     let event = Event::Answered { from: peer("other"), request: request.unwrap(), response };
@@ -120,7 +122,9 @@ fn a_peer_that_cannot_show_the_way_is_the_liar() {
         });
         let leaves: Vec<Digest> = full.entries.iter().map(|entry| leaf_hash(entry)).collect();
         let mut frontier = Frontier::new();
-        leaves[..3].iter().for_each(|leaf| frontier.push(*leaf));
+        for leaf in &leaves[..3] {
+            frontier.push(*leaf);
+        }
         let root = if wrong_root { Digest::of(b"x") } else { frontier.root() };
         let proof = prove_consistency(&leaves, 3).unwrap().hashes;
         let response = Response::Consistency { root, proof };
@@ -148,7 +152,9 @@ fn an_older_head_is_compared_with_the_own_copy() {
     let looked_up = |core: &mut Core, (head, with): (Box<CheckedHead>, u64)| {
         let mut frontier = Frontier::new();
         let size = usize::try_from(head.size()).unwrap();
-        leaves[..size].iter().for_each(|leaf| frontier.push(*leaf));
+        for leaf in &leaves[..size] {
+            frontier.push(*leaf);
+        }
         let proof = prove_consistency(&leaves, head.size()).unwrap();
         let event = Event::Compared { head, with, held: Some((frontier.root(), proof)) };
         core.handle(event, at(3))

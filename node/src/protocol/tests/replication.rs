@@ -178,7 +178,9 @@ fn more_entries_than_were_asked_for_are_refused() {
     connect(&mut core, "p");
     let range = asked(&gossip(&mut core, "p", head, at(0))).unwrap();
     let mut bundle = Vec::new();
-    author.entries.iter().for_each(|entry| encode_entry(entry, &mut bundle).unwrap());
+    for entry in &author.entries {
+        encode_entry(entry, &mut bundle).unwrap();
+    }
     for bundle in [bundle, Vec::new(), vec![0, 9, 1]] {
         let mut core = super::core(&[&author], false);
         connect(&mut core, "p");
@@ -216,7 +218,9 @@ fn what_was_stored_before_a_stop_is_not_asked_for_again() {
     let author = author(600);
     let over = |count: usize| {
         let mut frontier = Frontier::new();
-        author.entries[..count].iter().for_each(|entry| frontier.push(leaf_hash(entry)));
+        for entry in &author.entries[..count] {
+            frontier.push(leaf_hash(entry));
+        }
         frontier
     };
     let head = author.head_over(&author.entries[..10]);
@@ -237,7 +241,9 @@ fn what_was_stored_before_a_stop_is_not_asked_for_again() {
     // What lies there is of no known history: it is thrown away, nobody is blamed, and the log is
     // pulled from its head on.
     let mut wrong = over(10);
-    (0..200_u32).for_each(|n| wrong.push(leaf_hash(&n.to_be_bytes())));
+    for n in 0..200_u32 {
+        wrong.push(leaf_hash(&n.to_be_bytes()));
+    }
     let mut core = Core::new(identity.clone(), vec![recovered(wrong)], an_empty_queue());
     connect(&mut core, "p");
     let asked = ranges(&gossip(&mut core, "p", author.head(), at(0)));
