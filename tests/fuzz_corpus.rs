@@ -62,7 +62,7 @@ fn named<const N: usize>(seeds: [(&str, Vec<u8>); N]) -> Vec<(String, Vec<u8>)> 
 
 fn messages() -> Vec<(String, Vec<u8>)> {
     use beside::{Gossip, Request, Response, encode};
-    use reattest::protocol::message::Head;
+    use reattest::protocol::message::{Fork, Head};
     use serde_bytes::ByteBuf;
     let head = |text: &str| Head {
         certificate: ByteBuf::from(text.as_bytes().to_vec()),
@@ -70,15 +70,31 @@ fn messages() -> Vec<(String, Vec<u8>)> {
     };
     let origin = Origin::new(&network(), &rebuilder('a', '1').public_key(), 2026).to_string();
     let heads = vec![head("a"), head("b")];
-    let forks = vec![(head("a"), head("b"))];
+    let fork = Fork {
+        certificate: ByteBuf::from(b"a".to_vec()),
+        smaller: ByteBuf::from(b"head".to_vec()),
+        larger: ByteBuf::from(b"another head".to_vec()),
+        root: file('F'),
+        hashes: vec![file('F'); 3],
+    };
+    let (forks, words) = (vec![fork.clone()], vec![ByteBuf::from(b"word".to_vec())]);
+    let entries = Request::Entries { origin: origin.clone(), from: 3, until: 200, head: 70_000 };
+    let consistency = Request::Consistency { origin: origin.clone(), old: 3, new: 70_000 };
+    let (bundle, proof) = (ByteBuf::from(vec![0, 2, 7, 7]), vec![file('F'); 3]);
+    let way = Response::Consistency { root: file('F'), proof: proof.clone() };
     named([
         ("head", Gossip::Head(head("a")).encode().unwrap()),
-        ("fork", Gossip::Fork(Box::new((head("a"), head("b")))).encode().unwrap()),
-        ("ask-heads", encode(&Request::Heads).unwrap()),
-        ("ask-entries", encode(&Request::Entries { origin, from: 3, until: 70_000 }).unwrap()),
+        ("fork", Gossip::Fork(Box::new(fork)).encode().unwrap()),
+        ("word", Gossip::Word(ByteBuf::from(b"word".to_vec())).encode().unwrap()),
+        ("ask-heads", encode(&Request::Heads { after: origin.clone() }).unwrap()),
+        ("ask-entries", encode(&entries).unwrap()),
+        ("ask-consistency", encode(&consistency).unwrap()),
+        ("ask-cosigned", encode(&Request::Cosigned { origin }).unwrap()),
         ("ask-document", encode(&Request::Document(file('F'))).unwrap()),
-        ("heads", encode(&Response::Heads { heads, forks }).unwrap()),
-        ("entries", encode(&Response::Entries(vec![ByteBuf::from(vec![7; 300])])).unwrap()),
+        ("heads", encode(&Response::Heads { heads, forks, words }).unwrap()),
+        ("entries", encode(&Response::Entries { bundle, proof }).unwrap()),
+        ("consistency", encode(&way).unwrap()),
+        ("nothing", encode(&Response::Nothing).unwrap()),
         ("document", encode(&Response::Document(Some(ByteBuf::from(vec![b'x'])))).unwrap()),
     ])
 }

@@ -64,6 +64,11 @@ impl Documents {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.named.len().saturating_add(self.wanted.len())
+    }
+
     /// The document that this request was for.
     fn asked_by(&mut self, peer: &Peer, request: RequestId) -> Option<Digest> {
         let asks = |asked: &Asked| asked.peer == *peer && asked.request == request;

@@ -7,6 +7,7 @@
 )]
 
 mod forks;
+mod hostile;
 mod peers;
 mod replication;
 
