@@ -23,6 +23,7 @@ mod rebuild;
 mod recipes;
 mod environments;
 mod python;
+mod queue;
 mod inputs;
 mod reports;
 mod demo;

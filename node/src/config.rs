@@ -10,6 +10,7 @@ use reattest_rebuilder::sandbox::Limits;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::fault::Fault;
+use crate::follow::Follow;
 use crate::limits::{MEMORY_PER_JOB, PROCESSORS_PER_JOB};
 use crate::protocol::queue::Room;
 use crate::signer::custody::Place;
@@ -78,6 +79,9 @@ pub struct Config {
     /// How much the logs may take.
     #[serde(default, skip_serializing_if = "StoreLimits::is_default")]
     pub store: StoreLimits,
+    /// Registries whose new releases are rebuilt here without anyone asking.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub follow: Vec<Follow>,
     /// For demonstrations: the builder of this node falsifies what came out, so that its honest
     /// signer signs a lie. It harms nobody but its own operator's name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -241,6 +245,11 @@ impl Config {
             toml::from_str(&text).map_err(|error| Fault::new(name.to_string(), error))?;
         config.archive.check(path)?;
         let base = path.parent().unwrap_or(Path::new("."));
+        for follow in &mut config.follow {
+            follow.check(path)?;
+            follow.list = follow.list.take().map(|list| base.join(list));
+            follow.lockfile = follow.lockfile.take().map(|lockfile| base.join(lockfile));
+        }
         config.data = base.join(&config.data);
         config.policy = base.join(&config.policy);
         config.key = config.key.map(|key| key.below(base));
@@ -256,6 +265,11 @@ impl Config {
             )));
         }
         config.archive.keyring = config.archive.keyring.map(|keyring| base.join(keyring));
+        if !config.follow.is_empty() && !config.has(Role::Rebuild) {
+            return Err(Fault::text(format!(
+                "{name}: found [[follow]], which needs the role \"rebuild\""
+            )));
+        }
         if config.has(Role::Rebuild) && (config.key.is_none() || config.certificate.is_none()) {
             return Err(Fault::text(format!(
                 "{name}: the role \"rebuild\" needs `key` and `certificate`; `reattest init` makes both"

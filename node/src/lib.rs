@@ -19,6 +19,7 @@ pub mod codec;
 pub mod fault;
 pub mod clock;
 pub mod config;
+pub mod follow;
 pub mod entry;
 pub mod link;
 mod confine;

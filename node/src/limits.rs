@@ -191,6 +191,29 @@ pub const MEMORY_PER_JOB: u64 = 4 * 1024 * 1024 * 1024;
 /// Releases that one answer about the queue names.
 pub const QUEUE_SHOWN: usize = 1000;
 
+/// Time between two looks at a followed registry, where nobody says: archives change four times a day.
+pub const FOLLOW_USUAL: Duration = Duration::from_hours(1);
+
+/// The least time between two looks: an index that did not change costs one small request.
+pub const FOLLOW_LEAST: Duration = Duration::from_secs(1);
+
+/// The part of that time by which nodes differ.
+pub const FOLLOW_JITTER: f64 = 0.2;
+
+/// Releases of a followed registry that are queued in one beat: a suite takes 40 s, and the node
+/// answers meanwhile.
+pub const FOLLOWED_AT_ONCE: usize = 500;
+
+/// Bytes of a list or a lockfile: a lock of 2,000 packages has about 500 KiB.
+pub const FOLLOWED_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// References in a list or a lockfile: each Python package is a page of the index to be asked for.
+pub const FOLLOWED_REFERENCES: usize = 4000;
+
+/// Bytes of what is remembered of a followed registry: as many releases as the queue holds, of 512
+/// bytes at most.
+pub const FEED_BYTES: u64 = 32 * 1024 * 1024;
+
 /// Builds that may go before a larger one that waits for room.
 pub const OVERTAKES: u32 = 8;
 

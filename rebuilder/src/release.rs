@@ -13,6 +13,7 @@ mod suite;
 mod binaries;
 pub(crate) mod sources;
 mod debian;
+mod listing;
 pub(crate) mod dsc;
 pub(crate) mod coverage;
 
@@ -34,6 +35,7 @@ pub use index::Kept;
 use index::Key;
 pub(crate) use index::{Index, input};
 pub use inrelease::{IndexEntry, IndexError, SignedIndex};
+pub use listing::{ListedBuild, Listing, Part};
 pub(crate) use stanza::{Stanza, field, relations};
 pub(crate) use suite::Suite;
 
@@ -138,6 +140,20 @@ pub fn find(
             PythonRelease::find(reference, &mut means).map(|found| found.release)
         }
     }
+}
+
+/// Checks what a suite has today, without building anything.
+pub fn list(
+    suite: &str,
+    part: &Part,
+    workshop: &Workshop,
+    fetch: &mut dyn Fetch,
+    cancel: &Cancel,
+    now: i64,
+) -> Result<Listing, RebuildError> {
+    let cas = &Cas::below(&workshop.cache)?;
+    let mut means = Means { workshop, cas, fetch, progress: &mut |_| {}, cancel, now };
+    Listing::of(suite, part, &mut means)
 }
 
 #[cfg(test)]

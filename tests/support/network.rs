@@ -18,6 +18,8 @@ pub struct Member {
     pub home: PathBuf,
     /// The `[[operator]]` table for policies, as `init` prints it.
     table: String,
+    /// Its own cache, where it does not share the user's.
+    pub cache: Option<PathBuf>,
     process: Option<Child>,
 }
 
@@ -39,7 +41,7 @@ impl Member {
         assert!(output.status.success(), "{}", said(&output));
         let text = printed(&output);
         let table = text.get(text.find("[[operator]]").unwrap()..).unwrap().to_owned();
-        Self { name: name.to_owned(), home, table, process: None }
+        Self { name: name.to_owned(), home, table, cache: None, process: None }
     }
 
     /// Its configuration file.
@@ -61,6 +63,7 @@ impl Member {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = reattest(&["--config"]);
         command.arg(self.config()).args(arguments);
+        command.envs(self.cache.iter().map(|cache| ("XDG_CACHE_HOME", cache)));
         command
     }
 

@@ -21,6 +21,11 @@ pub enum ToBuilder {
         /// The job.
         job: u64,
     },
+    /// Look what a followed registry has; wants of it are those of the job [`look_job`].
+    Look {
+        /// Which, by its place in the configuration.
+        feed: u64,
+    },
     /// What became of the wants of a job's last [`FromBuilder::Fetch`], in their order.
     Fetched {
         /// The job.
@@ -52,6 +57,13 @@ pub enum FromBuilder {
         /// The job.
         job: u64,
     },
+    /// What a followed registry has is written down.
+    Looked {
+        /// Which, by its place in the configuration.
+        feed: u64,
+        /// What was found in words, or why nothing was.
+        found: Result<String, String>,
+    },
     /// A recipe or a lock lies in the content store under this digest, for peers that ask.
     Document(Digest),
     /// The last message: why the builder cannot go on.
@@ -63,6 +75,11 @@ pub enum FromBuilder {
         /// How it ended.
         end: End,
     },
+}
+
+/// The job that a look at a registry is: from the other end of the numbers.
+pub fn look_job(feed: u64) -> u64 {
+    u64::MAX.saturating_sub(feed)
 }
 
 /// How a job ended.

@@ -7,6 +7,7 @@
 
 pub mod messages;
 mod fetch;
+mod follow;
 mod job;
 mod seal;
 
@@ -25,7 +26,7 @@ use crate::link::{Link, LinkError};
 use crate::signals::cancel_on_stop;
 use fetch::ThroughNode;
 use job::Job;
-use messages::{FromBuilder, ToBuilder};
+use messages::{FromBuilder, ToBuilder, look_job};
 
 /// Runs the role: the node's link is at standard input, the signer's at standard output.
 pub fn run(config: &Config) -> Result<(), Fault> {
@@ -88,6 +89,19 @@ fn serve(config: &Config, node: Link, signer: Link) -> Result<(), Fault> {
                         drop(alive);
                     });
                 }
+                Ok(ToBuilder::Look { feed }) => {
+                    let job = look_job(feed);
+                    let (fetched, answers) = mpsc::channel();
+                    let (cancel, alive) = (cancel.child(), Arc::new(()));
+                    let thread = Arc::downgrade(&alive);
+                    running.insert(job, Running { cancel: cancel.clone(), fetched, thread });
+                    let builder = &builder;
+                    scope.spawn(move || {
+                        let fetch = ThroughNode { job, node: &builder.node, answers };
+                        builder.look(config, feed, fetch, &cancel);
+                        drop(alive);
+                    });
+                }
                 Ok(ToBuilder::Cancel { job }) => {
                     if let Some(job) = running.get(&job) {
                         job.cancel.cancel();
@@ -106,6 +120,19 @@ fn serve(config: &Config, node: Link, signer: Link) -> Result<(), Fault> {
         running.clear();
         ended
     })
+}
+
+impl Builder {
+    fn look(&self, config: &Config, feed: u64, fetch: ThroughNode<'_>, cancel: &Cancel) {
+        let follow = usize::try_from(feed).ok().and_then(|feed| config.follow.get(feed));
+        let found = match follow {
+            Some(follow) => follow::look(follow, &config.data, &self.workshop, fetch, cancel)
+                .map_err(|fault| fault.to_string()),
+            None => Err("the configuration has no such [[follow]]".to_owned()),
+        };
+        // A node that is gone asks nothing any more.
+        let _gone = self.node.send(&FromBuilder::Looked { feed, found });
+    }
 }
 
 /// Where this node rebuilds: the user's cache, and scratch space of its own.

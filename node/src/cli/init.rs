@@ -164,7 +164,19 @@ impl Init {
              # Where packages come from; without it, apt's own sources are used.\n\
              # [archive]\n\
              # debian = [\"https://...\"]\n\
-             # keyring = \"/usr/share/keyrings/debian-archive-keyring.gpg\"\n",
+             # keyring = \"/usr/share/keyrings/debian-archive-keyring.gpg\"\n\
+             \n\
+             # How much of this machine builds get; without it, one for every four processors and 4 GiB.\n\
+             # [build]\n\
+             # jobs = 2\n\
+             # memory = \"16 GiB\"\n\
+             \n\
+             # Whose new releases are rebuilt without anyone asking; as many as you like.\n\
+             # [[follow]]\n\
+             # suite = \"trixie\"\n\
+             # only = [\"netbase\", \"adduser\"]  # sources or packages; without it, all of the suite\n\
+             # [[follow]]\n\
+             # lockfile = \"requirements.txt\"     # or list = \"FILE\", with one reference a line\n",
             network = self.network.as_str(),
             data = places.data.to_string_lossy(),
             policy = places.policy.to_string_lossy(),

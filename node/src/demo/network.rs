@@ -256,9 +256,10 @@ fn spoken(report: &Report) -> Option<String> {
             };
             counts.then(|| progress_line(progress))
         }
-        Report::Attested { .. } | Report::Grew { .. } | Report::Forked { .. } => {
-            Some(report.line())
-        }
+        Report::Attested { .. }
+        | Report::Followed { .. }
+        | Report::Grew { .. }
+        | Report::Forked { .. } => Some(report.line()),
         _ => None,
     }
 }

@@ -55,6 +55,7 @@ impl Operator {
             store: StoreLimits::default(),
             consumer_key: None,
             build: Build::default(),
+            follow: Vec::new(),
             lies,
             find: crate::config::Find::default(),
             allowed_peers: None,

@@ -12,6 +12,7 @@ pub mod strangers;
 mod documents;
 mod forks;
 mod heads;
+mod jobs;
 mod lease;
 mod peers;
 mod rates;
@@ -232,3 +233,5 @@ impl Core {
 mod tests;
 #[cfg(test)]
 mod schedule_tests;
+#[cfg(test)]
+mod turn_tests;

@@ -8,29 +8,29 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use reattest_attestation::log::Origin;
 use reattest_attestation::{ArtifactOutcome, Claim, PublicKey, Purl, Timestamp};
 
-use super::event::{BuildEnd, Effect, Notice};
+use super::Identity;
+use super::event::{BuildEnd, Effect};
 use super::lease::Lease;
 use super::queue::{Change, Class, Queue, Row, State, Took, Wanted, is_full, package_of};
-use super::{Core, Identity};
 use crate::limits::{
     ABSENCE_SECONDS, ABSENCES, BUILD_ATTEMPTS, BUILD_RETRY_SECONDS, GIVEN_UP_SECONDS,
-    LEARNED_NOTED, LOGGED_SECONDS, RESUME_SECONDS, WHY_BYTES,
+    LEARNED_NOTED, RESUME_SECONDS, WHY_BYTES,
 };
 
 /// A release that somebody wants, before it is known whether it was built here already.
 #[derive(Debug, Clone)]
-struct Candidate {
-    purl: Purl,
-    wanted: Wanted,
-    by: Option<PublicKey>,
-    announced: bool,
-    source_bytes: Option<u64>,
+pub(super) struct Candidate {
+    pub(super) purl: Purl,
+    pub(super) wanted: Wanted,
+    pub(super) by: Option<PublicKey>,
+    pub(super) announced: bool,
+    pub(super) source_bytes: Option<u64>,
 }
 
 /// Candidates, and the entries that they came from.
 #[derive(Debug, Default)]
-struct Heard {
-    candidates: Vec<Candidate>,
+pub(super) struct Heard {
+    pub(super) candidates: Vec<Candidate>,
     learned: BTreeMap<Origin, u64>,
 }
 
@@ -49,16 +49,16 @@ pub(super) struct Schedule {
     pub(super) queue: Queue,
     pub(super) running: BTreeMap<u64, Lease>,
     next_job: u64,
-    heard: Heard,
+    pub(super) heard: Heard,
     /// What the shell is asked about, in the order of its answers.
-    asked: VecDeque<Heard>,
+    pub(super) asked: VecDeque<Heard>,
     /// Effects that wait until the changes before them are on disk.
     pub(super) after_record: Vec<Effect>,
     /// Releases whose outcome is signed, and not seen in the own log yet.
-    logged: BTreeSet<Purl>,
+    pub(super) logged: BTreeSet<Purl>,
     pub(super) last_tick: Option<Timestamp>,
     /// Whether what ran when the node ended was dealt with.
-    resumed: bool,
+    pub(super) resumed: bool,
 }
 
 impl Schedule {
@@ -127,7 +127,7 @@ impl Schedule {
         }
     }
 
-    fn insert(&mut self, candidate: Candidate, again: bool, now: Timestamp) {
+    pub(super) fn insert(&mut self, candidate: Candidate, again: bool, now: Timestamp) {
         let Candidate { purl, wanted, by, announced, source_bytes } = candidate;
         if let Some(row) = self.queue.row(&purl) {
             let mut row = Row { wanted: row.wanted.min(wanted), ..row.clone() };
@@ -168,7 +168,7 @@ impl Schedule {
     }
 
     /// Takes the answer to the oldest question.
-    fn recalled(&mut self, built: &BTreeSet<Purl>, now: Timestamp) {
+    pub(super) fn recalled(&mut self, built: &BTreeSet<Purl>, now: Timestamp) {
         let Some(heard) = self.asked.pop_front() else {
             return;
         };
@@ -185,7 +185,7 @@ impl Schedule {
 
     /// How far logs were read is noted once everything from there is in the queue. It is worth a
     /// line of its own only after many entries: what is read twice is only read twice.
-    fn note_learned(&mut self) {
+    pub(super) fn note_learned(&mut self) {
         if !self.heard.candidates.is_empty() || !self.asked.is_empty() {
             return;
         }
@@ -200,7 +200,7 @@ impl Schedule {
         }
     }
 
-    fn begin(&mut self, mut row: Row, now: Timestamp) -> (u64, Purl, u64) {
+    pub(super) fn begin(&mut self, mut row: Row, now: Timestamp) -> (u64, Purl, u64) {
         self.next_job = self.next_job.wrapping_add(1);
         let (job, purl, class) = (self.next_job, row.purl.clone(), row.class);
         row.state = State::Running { job, since: now };
@@ -254,7 +254,7 @@ impl Schedule {
         given_up
     }
 
-    fn remember(&mut self, purl: &Purl, begun: Timestamp, now: Timestamp) {
+    pub(super) fn remember(&mut self, purl: &Purl, begun: Timestamp, now: Timestamp) {
         let seconds = now.as_unix().saturating_sub(begun.as_unix());
         let seconds = u64::try_from(seconds).unwrap_or(0);
         // A class that was too small once is not tried again.
@@ -264,7 +264,7 @@ impl Schedule {
     }
 
     /// What ran when the node ended counts as an attempt, and is tried once more.
-    fn resume(&mut self, now: Timestamp) -> Vec<Purl> {
+    pub(super) fn resume(&mut self, now: Timestamp) -> Vec<Purl> {
         self.resumed = true;
         let interrupted: Vec<Purl> = self
             .queue
@@ -286,163 +286,13 @@ fn backoff(faults: u32) -> i64 {
 }
 
 /// Whether so many seconds passed; a clock that jumped back counts as passed.
-fn is_past(since: Timestamp, seconds: i64, now: Timestamp) -> bool {
+pub(super) fn is_past(since: Timestamp, seconds: i64, now: Timestamp) -> bool {
     let passed = now.as_unix().saturating_sub(since.as_unix());
     passed >= seconds || passed < 0
 }
 
 /// A reason, short enough to be kept with each release.
-fn shortened(why: &str) -> String {
+pub(super) fn shortened(why: &str) -> String {
     let end = (0..=WHY_BYTES.min(why.len())).rev().find(|at| why.is_char_boundary(*at));
     why.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
-}
-
-impl Core {
-    /// The queue, to be shown and to be written anew.
-    pub fn queue(&self) -> &Queue {
-        &self.schedule.queue
-    }
-
-    /// A person wants a release; `again` also where it has an outcome already.
-    pub(super) fn wanted(&mut self, purl: Purl, again: bool, now: Timestamp) {
-        if !self.identity.rebuilds {
-            return;
-        }
-        let candidate = Candidate {
-            purl,
-            wanted: Wanted::Person,
-            by: None,
-            announced: true,
-            source_bytes: None,
-        };
-        if again {
-            self.schedule.insert(candidate, true, now);
-            self.start_builds(now);
-        } else {
-            self.schedule.heard.candidates.push(candidate);
-        }
-    }
-
-    /// A followed registry changed.
-    pub(super) fn followed(&mut self, new: Vec<Listed>, superseded: &[Purl]) {
-        if !self.identity.rebuilds {
-            return;
-        }
-        let queue = &mut self.schedule.queue;
-        for purl in superseded {
-            let stays = queue.row(purl).is_none_or(|row| {
-                row.wanted == Wanted::Person
-                    || matches!(row.state, State::Running { .. } | State::Logged { .. })
-            });
-            if !stays {
-                queue.leave(purl);
-            }
-        }
-        let candidate = |listed: Listed| Candidate {
-            purl: listed.purl,
-            wanted: Wanted::Feed,
-            by: None,
-            announced: false,
-            source_bytes: listed.source_bytes,
-        };
-        self.schedule.heard.candidates.extend(new.into_iter().map(candidate));
-    }
-
-    /// The shell looked into the own log.
-    pub(super) fn recalled(&mut self, built: &BTreeSet<Purl>, now: Timestamp) {
-        self.schedule.recalled(built, now);
-        self.start_builds(now);
-    }
-
-    pub(super) fn start_builds(&mut self, now: Timestamp) {
-        let schedule = &mut self.schedule;
-        while schedule.resumed {
-            let running: Vec<Class> = schedule.running.values().map(|lease| lease.class).collect();
-            let busy: BTreeSet<&Purl> =
-                schedule.running.values().map(|lease| &lease.purl).collect();
-            let Some(row) = schedule.queue.next(&running, &busy, now) else {
-                return;
-            };
-            let (job, purl, memory) = schedule.begin(row, now);
-            schedule.after_record.push(Effect::Build { job, purl, memory });
-        }
-    }
-
-    pub(super) fn build_ended(
-        &mut self,
-        job: u64,
-        (end, why): (BuildEnd, &str),
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(lease) = self.schedule.running.remove(&job) else {
-            return;
-        };
-        self.schedule.queue.look_again();
-        if end == BuildEnd::Attested {
-            self.schedule.remember(&lease.purl, lease.begun, now);
-        }
-        // A job whose lease ran out was counted then; but what it signed after all is signed.
-        if !lease.is_cancelled() || end == BuildEnd::Attested {
-            self.free(&lease.purl, (end, why), now, effects);
-        }
-        self.start_builds(now);
-    }
-
-    pub(super) fn free(
-        &mut self,
-        purl: &Purl,
-        (end, why): (BuildEnd, &str),
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.schedule.free(purl, end, why, now) {
-            let (purl, why) = (purl.clone(), shortened(why));
-            effects.push(Effect::Notice(Notice::GaveUp { purl, why }));
-        }
-    }
-
-    /// The beat of the queue.
-    pub(super) fn beat(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        if !self.schedule.resumed {
-            for purl in self.schedule.resume(now) {
-                let why = "the node ended while it was built, each time".to_owned();
-                effects.push(Effect::Notice(Notice::GaveUp { purl, why }));
-            }
-        }
-        self.check_leases(now, effects);
-        // An outcome that the own log tells under other names than it was asked by.
-        let Schedule { queue, logged, .. } = &mut self.schedule;
-        logged.retain(|purl| match queue.row(purl).map(|row| row.state) {
-            Some(State::Logged { since }) if is_past(since, LOGGED_SECONDS, now) => {
-                queue.leave(purl);
-                false
-            }
-            Some(State::Logged { .. }) => true,
-            _ => false,
-        });
-        self.start_builds(now);
-    }
-
-    /// What this event changed goes to disk, then what follows from it is done, then the own log is
-    /// asked about what was heard.
-    pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
-        let schedule = &mut self.schedule;
-        schedule.note_learned();
-        let changes = schedule.queue.changes();
-        if !changes.is_empty() {
-            effects.push(Effect::Record(changes));
-        }
-        effects.append(&mut schedule.after_record);
-        if schedule.heard.candidates.is_empty() {
-            return;
-        }
-        let heard = std::mem::take(&mut schedule.heard);
-        let mut purls: Vec<Purl> =
-            heard.candidates.iter().map(|candidate| candidate.purl.clone()).collect();
-        purls.sort();
-        purls.dedup();
-        schedule.asked.push_back(heard);
-        effects.push(Effect::Recall(purls));
-    }
 }

@@ -79,6 +79,7 @@ impl Node {
                 self.feed(Event::BuildAlive { job, building });
             }
             FromBuilder::Alive { job } => self.feed(Event::BuildAlive { job, building: false }),
+            FromBuilder::Looked { feed, found } => self.looked(feed, found),
             FromBuilder::Document(digest) => {
                 let cas = Cas::below(&workshop(&self.config)?.cache)
                     .map_err(|error| Fault::text(error.to_string()))?;

@@ -7,6 +7,7 @@ pub mod roles;
 mod start;
 mod node;
 mod conversation;
+mod feeds;
 mod own_log;
 mod logs;
 mod vouching;

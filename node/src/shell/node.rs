@@ -15,6 +15,7 @@ use tokio::time::interval;
 
 use super::behaviour::Finds;
 use super::control::{self, Answer};
+use super::feeds::Feed;
 use super::own_log::OwnLog;
 use super::report::Report;
 use super::roles::Roles;
@@ -160,6 +161,7 @@ pub(super) struct Node {
     /// When the directory of words changed last.
     pub(super) words_changed: Option<SystemTime>,
     pub(super) queue_file: QueueFile,
+    pub(super) feeds: Vec<Feed>,
     /// Why the node cannot go on; nothing is performed any more.
     pub(super) halted: Option<Fault>,
 }
@@ -189,6 +191,7 @@ impl Node {
         }
         let (fetch_done, fetches) = mpsc::channel(1);
         let (queue_file, changes) = QueueFile::open(&config.data)?;
+        let feeds = config.follow.iter().map(Feed::new).collect();
         let queue = Queue::replayed(config.build.room(), changes);
         let names = policy.operators().iter().map(|operator| (operator.key, operator.name.clone()));
         Ok(Self {
@@ -211,6 +214,7 @@ impl Node {
             words,
             words_changed: None,
             queue_file,
+            feeds,
             halted: None,
         })
     }
@@ -259,6 +263,7 @@ impl Node {
     fn beat(&mut self) {
         self.read_words();
         self.feed(Event::Tick);
+        self.beat_feeds();
         self.tidy_queue();
     }
 

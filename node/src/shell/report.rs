@@ -41,6 +41,13 @@ pub enum Report {
         /// What the new entries say.
         said: Vec<String>,
     },
+    /// A followed registry was looked at.
+    Followed {
+        /// Which.
+        feed: String,
+        /// What was found.
+        said: String,
+    },
     /// A key signed two histories.
     Forked {
         /// The operator, as the policy names it.
@@ -90,6 +97,7 @@ impl Report {
             Self::Grew { operator, size, said } => {
                 format!("log of {operator}, entry {}: {}", size.saturating_sub(1), said.join("; "))
             }
+            Self::Followed { feed, said } => format!("following {feed}: {said}"),
             Self::Forked { operator } => {
                 format!("{operator} SIGNED TWO HISTORIES; its votes stop counting")
             }

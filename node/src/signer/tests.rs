@@ -50,6 +50,7 @@ fn config(home: &Path) -> Config {
         store: crate::config::StoreLimits::default(),
         consumer_key: None,
         build: Build::default(),
+        follow: Vec::new(),
         lies: false,
         find: crate::config::Find::default(),
         allowed_peers: None,

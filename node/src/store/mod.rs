@@ -5,6 +5,7 @@
 
 pub mod durable;
 mod error;
+pub mod feed;
 pub mod index;
 pub mod log;
 mod reading;

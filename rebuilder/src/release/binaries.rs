@@ -56,10 +56,10 @@ impl Binaries {
 }
 
 /// What made a package: packages of one build have it in common.
-#[derive(PartialEq, Eq)]
-struct Build {
-    source: String,
-    version: String,
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Build {
+    pub(super) source: String,
+    pub(super) version: String,
     binary_only: Option<u32>,
     is_indep: bool,
 }
@@ -67,7 +67,18 @@ struct Build {
 impl Build {
     fn of(stanza: &Stanza) -> Result<Self, String> {
         let (name, version) = (stanza.need("Package")?, stanza.need("Version")?);
-        let (source, source_version) = source_of(name, version, stanza.get("Source"));
+        let architecture = stanza.get("Architecture").unwrap_or_default();
+        Self::new(name, version, architecture, stanza.get("Source"))
+    }
+
+    /// From the fields of a stanza.
+    pub(super) fn new(
+        name: &str,
+        version: &str,
+        architecture: &str,
+        source: Option<&str>,
+    ) -> Result<Self, String> {
+        let (source, source_version) = source_of(name, version, source);
         if !is_name(source) || !is_version(source_version) {
             return Err(format!("a source named {source:?} {source_version:?}"));
         }
@@ -76,7 +87,7 @@ impl Build {
             source: source.to_owned(),
             version: source_version.to_owned(),
             binary_only: binary_only(version).filter(|_| !is_own_version),
-            is_indep: stanza.get("Architecture") == Some("all"),
+            is_indep: architecture == "all",
         })
     }
 }
