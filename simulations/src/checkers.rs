@@ -246,7 +246,8 @@ pub fn missing(members: &Members, announced: &BTreeSet<Purl>) -> Option<String> 
         };
         let open = announced.iter().find(|purl| !attested.contains(*purl) && !given_up(purl));
         if let Some(purl) = open {
-            return Some(format!("{name} neither attested nor gave up {purl}"));
+            let row = life.core.queue().row(purl).map(|row| (row.state, row.faults));
+            return Some(format!("{name} neither attested nor gave up {purl}: {row:?}"));
         }
         if let Some(row) = life.core.queue().rows().find(|row| attested.contains(&row.purl)) {
             return Some(format!("{name} attested {} and still has it queued", row.purl));

@@ -351,10 +351,14 @@ impl World {
         if !runs {
             return Ok(());
         }
-        if name != self.liar {
-            self.announced.insert(purl.clone());
+        let written = |world: &Self| world.members.get(&name).map(|m| m.signer.written.len());
+        let before = written(self);
+        self.work(name, |member, now, out| member.announce(&purl, now, out))?;
+        // A node whose power went before its signer wrote it announced nothing.
+        if name != self.liar && written(self) > before {
+            self.announced.insert(purl);
         }
-        self.work(name, |member, now, out| member.announce(&purl, now, out))
+        Ok(())
     }
 
     fn built(&mut self, node: Name, life: u32, job: u64, purl: &Purl) -> Result<(), Failure> {

@@ -268,7 +268,7 @@ fn a_power_cut_after_any_line_of_the_file_leaves_a_queue_that_goes_on() {
 
 #[test]
 fn a_lease_that_runs_out_is_an_own_fault_and_its_job_ends_before_another_begins() {
-    let mut node = Node::new(ONE);
+    let mut node = Node::new(FOUR);
     node.tick(0);
     let job = node.want("a", 0)[0].0;
     for now in 1..LEASE_SECONDS / 30 {
@@ -277,7 +277,7 @@ fn a_lease_that_runs_out_is_an_own_fault_and_its_job_ends_before_another_begins(
     }
     let silent = LEASE_SECONDS - 30;
     let mut cancelled = Vec::new();
-    for now in silent..silent + LEASE_SECONDS + BUILD_RETRY_SECONDS {
+    for now in silent..silent + LEASE_SECONDS + BUILD_RETRY_SECONDS + 20 {
         let effects = node.take(Event::Tick, now);
         assert!(builds(&effects).is_empty(), "the old job may still be signed");
         cancelled.extend(effects.into_iter().filter(|e| matches!(e, Effect::CancelBuild { .. })));
@@ -286,7 +286,7 @@ fn a_lease_that_runs_out_is_an_own_fault_and_its_job_ends_before_another_begins(
     let row = node.row("a").unwrap();
     assert_eq!(row.faults, 1);
     assert!(row.why.as_ref().unwrap().contains("no sign of life"));
-    let now = silent + LEASE_SECONDS + 40;
+    let now = silent + LEASE_SECONDS + BUILD_RETRY_SECONDS + 20;
     assert_eq!(builds(&node.end(job, BuildEnd::Fault, now)).len(), 1);
     assert_eq!(node.row("a").unwrap().faults, 1, "counted once");
 }

@@ -31,10 +31,10 @@ fn persons_go_before_feeds_and_feeds_before_operators() {
 fn operators_take_turns_however_much_one_announces() {
     let mut node = Node::new(ONE);
     for number in 0..6 {
-        node.announced(&format!("flood{number}"), 2, Class::Small);
+        node.announced(&format!("a-flood{number}"), 2, Class::Small);
     }
     for number in 0..2 {
-        node.announced(&format!("few{number}"), 3, Class::Small);
+        node.announced(&format!("z-few{number}"), 3, Class::Small);
     }
     let mut order = Vec::new();
     let mut next = node.tick(0);
@@ -44,7 +44,7 @@ fn operators_take_turns_however_much_one_announces() {
     }
     let place = |name: &str| order.iter().position(|one| one == name).unwrap();
     assert_eq!(order.len(), 8);
-    assert!(place("few0") <= 2 && place("few1") <= 4, "{order:?}");
+    assert!(place("z-few0") <= 2 && place("z-few1") <= 4, "{order:?}");
 }
 
 #[test]
