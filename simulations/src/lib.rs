@@ -27,6 +27,7 @@ pub mod member;
 pub mod checkers;
 pub mod trace;
 mod agenda;
+mod builders;
 pub mod world;
 mod faults;
 

@@ -58,7 +58,7 @@ pub struct World {
     pub(crate) options: Options,
     pub(crate) dice: Dice,
     /// Dice of its own: whether builders hang does not move the faults of the network.
-    hangs: Dice,
+    pub(crate) hangs: Dice,
     pub(crate) now: Millis,
     agenda: Agenda,
     pub(crate) network: Network,
@@ -263,31 +263,9 @@ impl World {
                 let wait = u64::try_from(REQUEST_SECONDS).unwrap_or(10).saturating_mul(1000);
                 self.after(wait, Happening::TimeOut { node: name, number });
             }
-            Out::Build(job, purl) => {
-                let life = self.members.get(&name).map_or(0, |member| member.lives);
-                // A builder that hangs says nothing until it is told to stop, and then not always.
-                if !self.hangs.chance(if self.is_calm() { 0 } else { self.odds.build_hang }) {
-                    let built = Happening::Built { node: name, life, job, purl };
-                    self.after_up_to(self.odds.build_for, built);
-                }
-            }
-            Out::Cancel(job) => {
-                let life = self.members.get(&name).map_or(0, |member| member.lives);
-                if self.hangs.chance(500) {
-                    let stopped = Happening::Stopped { node: name, life, job };
-                    let wait = self.hangs.between(1..=1000);
-                    self.after(wait, stopped);
-                }
-            }
-            Out::EndBuilder => {
-                let life = self.members.get(&name).and_then(|member| member.life.as_ref());
-                let jobs: Vec<u64> =
-                    life.map(|life| life.jobs.keys().copied().collect()).unwrap_or_default();
-                let life = self.members.get(&name).map_or(0, |member| member.lives);
-                for job in jobs {
-                    self.after(1, Happening::Stopped { node: name, life, job });
-                }
-            }
+            Out::Build(job, purl) => self.build(name, job, purl),
+            Out::Cancel(job) => self.cancel(name, job),
+            Out::EndBuilder => self.end_builder(name),
             Out::Drop(peer) => return self.dropped(name, peer),
             Out::Said(notice) => self.said(name, &notice),
         }
@@ -359,30 +337,6 @@ impl World {
             self.announced.insert(purl);
         }
         Ok(())
-    }
-
-    fn built(&mut self, node: Name, life: u32, job: u64, purl: &Purl) -> Result<(), Failure> {
-        let fault = self.dice.chance(self.odds.build_fault);
-        if fault {
-            return self.stopped(node, life, job);
-        }
-        if !self.lives(node, life) {
-            return Ok(());
-        }
-        self.work(node, |member, now, out| member.built(job, purl, now, out))
-    }
-
-    fn stopped(&mut self, node: Name, life: u32, job: u64) -> Result<(), Failure> {
-        if !self.lives(node, life) {
-            return Ok(());
-        }
-        self.work(node, |member, now, out| member.fault(job, now, out))
-    }
-
-    /// Whether a node still is in this life.
-    fn lives(&self, node: Name, life: u32) -> bool {
-        let member = self.members.get(&node);
-        member.is_some_and(|member| member.life.is_some() && member.lives == life)
     }
 }
 
