@@ -1,12 +1,12 @@
 //! Addresses of peers: whom to dial so that no one range of addresses is all that this node knows.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use reattest_attestation::Timestamp;
 
 use super::Core;
-use super::event::Effect;
+use super::effect::Effect;
 use super::peers::Peer;
 use super::sync::is_due;
 use crate::limits::{

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reattest_attestation::{Claim, Digest, Timestamp};
 
 use super::Core;
-use super::event::Effect;
+use super::effect::Effect;
 use super::message::Request;
 use super::peers::{Peer, RequestId};
 use super::refusal::Refusal;

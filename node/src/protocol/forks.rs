@@ -6,7 +6,7 @@ use reattest_attestation::log::{
 use reattest_attestation::{Digest, PublicKey, Timestamp};
 use serde_bytes::ByteBuf;
 
-use super::event::{Effect, Notice};
+use super::effect::{Effect, Notice};
 use super::heads::{CheckedHead, certificate_of};
 use super::message::{Fork, Gossip, Request};
 use super::peers::{Peer, RequestId};

@@ -6,11 +6,11 @@ use reattest_attestation::log::{Frontier, Origin, SignedCheckpoint, VerifiedChec
 use reattest_attestation::{Certificate, Digest, Envelope, PublicKey, Timestamp};
 use serde_bytes::ByteBuf;
 
-use super::event::{Effect, Notice};
+use super::effect::{Effect, Notice};
 use super::message::{Fork, Gossip, Head};
 use super::peers::Peer;
+use super::pull::Pull;
 use super::refusal::Refusal;
-use super::sync::Pull;
 use super::{Core, Identity};
 use crate::limits::{LOGS, OLDER_HEADS};
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use reattest_attestation::{Purl, Timestamp};
 
 use super::Core;
-use super::event::{BuildEnd, Effect, Notice};
+use super::effect::{Effect, Notice};
+use super::event::BuildEnd;
 use super::queue::{Class, Queue, State, Wanted};
 use super::schedule::{Candidate, Listed, Schedule, is_past, shortened};
 use crate::limits::LOGGED_SECONDS;

@@ -6,7 +6,8 @@
 use reattest_attestation::{Purl, Timestamp};
 
 use super::Core;
-use super::event::{BuildEnd, Effect};
+use super::effect::Effect;
+use super::event::BuildEnd;
 use super::queue::{Class, Row, Wanted};
 use crate::limits::{CANCEL_SECONDS, JOB_SECONDS, LEASE_SECONDS};
 

@@ -4,6 +4,7 @@
 //! shell performs the effects; the simulator drives the same code.
 
 pub mod event;
+pub mod effect;
 pub mod message;
 pub mod queue;
 pub mod refusal;
@@ -14,7 +15,9 @@ mod forks;
 mod heads;
 mod jobs;
 mod lease;
+mod answers;
 mod peers;
+mod pull;
 mod rates;
 mod schedule;
 mod sync;
@@ -27,7 +30,8 @@ use reattest_attestation::log::{Origin, WitnessKey};
 use reattest_attestation::{NetworkId, PublicKey, Timestamp};
 
 pub use addresses::{Address, Source};
-pub use event::{BuildEnd, Effect, Event, Judgement, Notice, Recovered};
+pub use effect::{Effect, Judgement, Notice};
+pub use event::{BuildEnd, Event, Recovered};
 pub use heads::{CheckedHead, Followed};
 pub use message::{Fork, Gossip, Head, Request, Response};
 pub use peers::{MessageId, Peer, PeerView, RequestId, Ticket, protocol_name};

@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 
 use reattest_attestation::Timestamp;
 use reattest_attestation::log::Origin;
-use serde_bytes::ByteBuf;
 
 use super::addresses::{Address, range_of};
-use super::event::{Effect, Notice};
-use super::message::{Request, Response, VERSION};
+use super::effect::{Effect, Notice};
+use super::message::{Request, VERSION};
 use super::rates::Rates;
 use super::refusal::Refusal;
 use super::{Core, sync};
 use crate::limits::{
-    BAN_SECONDS, BANNED, HEADS_PER_RESPONSE, HEADS_SECONDS, INBOUND_PER_RANGE, PEERS,
-    PENALTY_LIMIT, PENALTY_SECONDS, REQUEST_SECONDS,
+    BAN_SECONDS, BANNED, HEADS_SECONDS, INBOUND_PER_RANGE, PEERS, PENALTY_LIMIT, PENALTY_SECONDS,
+    REQUEST_SECONDS,
 };
 
 /// A peer, by the transport's name for it.
@@ -134,7 +133,7 @@ impl Peers {
         self.connected.get_mut(peer).is_none_or(|standing| standing.rates.may_gossip(now))
     }
 
-    fn may_request(&mut self, peer: &Peer, now: Timestamp) -> bool {
+    pub(super) fn may_request(&mut self, peer: &Peer, now: Timestamp) -> bool {
         self.connected.get_mut(peer).is_none_or(|standing| standing.rates.may_request(now))
     }
 
@@ -179,7 +178,13 @@ impl Peers {
         (crowded || self.connected.len() >= PEERS).then_some(Refusal::NoRoom)
     }
 
-    fn ask_heads(&mut self, peer: &Peer, after: String, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn ask_heads(
+        &mut self,
+        peer: &Peer,
+        after: String,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
         let request = self.new_request();
         if let Some(standing) = self.connected.get_mut(peer) {
             standing.asked = Some(request);
@@ -190,14 +195,14 @@ impl Peers {
     }
 
     /// Whether this ends the last question for heads.
-    fn heads_ended(&mut self, peer: &Peer, request: RequestId) -> bool {
+    pub(super) fn heads_ended(&mut self, peer: &Peer, request: RequestId) -> bool {
         let standing = self.connected.get_mut(peer);
         standing.is_some_and(|standing| standing.asked.take_if(|asked| *asked == request).is_some())
     }
 
     /// A peer says that it holds this much of a log; what it said to hold before, where that was
     /// more.
-    fn says_to_hold(&mut self, peer: &Peer, origin: &Origin, size: u64) -> Option<u64> {
+    pub(super) fn says_to_hold(&mut self, peer: &Peer, origin: &Origin, size: u64) -> Option<u64> {
         let standing = self.connected.get_mut(peer)?;
         let before = standing.held.insert(origin.clone(), size)?;
         (before > size).then_some(before)
@@ -294,172 +299,6 @@ impl Core {
         if self.peers.may_gossip(from, now) { Ok(()) } else { Err(Refusal::TooFast) }
     }
 
-    pub(super) fn asked(
-        &mut self,
-        from: &Peer,
-        ticket: Ticket,
-        request: Request,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        let answered = if self.peers.may_request(from, now) {
-            self.answer(ticket, request, now, effects)
-        } else {
-            Err(Refusal::TooFast)
-        };
-        if let Err(refusal) = answered {
-            effects.push(Effect::Reply { ticket, response: Response::Nothing });
-            self.peers.refuse(from, refusal, effects);
-        }
-    }
-
-    fn answer(
-        &mut self,
-        ticket: Ticket,
-        request: Request,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
-        match request {
-            Request::Heads { after } => {
-                let heads = self.heads_after(&after).take(HEADS_PER_RESPONSE).collect();
-                let first = after.is_empty();
-                let forks = self.forks().take(if first { HEADS_PER_RESPONSE } else { 0 });
-                let words = self.words().take(if first { HEADS_PER_RESPONSE } else { 0 });
-                let response =
-                    Response::Heads { heads, forks: forks.collect(), words: words.collect() };
-                effects.push(Effect::Reply { ticket, response });
-            }
-            Request::Entries { origin, from, until, head } => {
-                let asked = until.checked_sub(from).filter(|count| *count > 0);
-                if asked.is_none_or(|count| count > crate::limits::RANGE_ENTRIES) || until > head {
-                    return Err(Refusal::SenselessRequest);
-                }
-                effects.push(match self.holding(&origin, head) {
-                    Some(origin) => Effect::Serve { ticket, origin, from, until, head },
-                    None => Effect::Reply { ticket, response: Response::Nothing },
-                });
-            }
-            Request::Consistency { origin, old, new } => {
-                if old == 0 || old > new {
-                    return Err(Refusal::SenselessRequest);
-                }
-                effects.push(match self.holding(&origin, new) {
-                    Some(origin) => Effect::ServeConsistency { ticket, origin, old, new },
-                    None => Effect::Reply { ticket, response: Response::Nothing },
-                });
-            }
-            Request::Document(digest) => effects.push(Effect::ServeDocument { ticket, digest }),
-            Request::Cosigned { origin } => self.cosigned_asked(ticket, &origin, now, effects),
-        }
-        Ok(())
-    }
-
-    /// The log of this name, where so many of its entries are on disk.
-    fn holding(&self, origin: &str, size: u64) -> Option<Origin> {
-        let origin = origin.parse().ok()?;
-        self.logs.get(&origin).filter(|log| log.size() >= size).map(|_| origin)
-    }
-
-    pub(super) fn answered(
-        &mut self,
-        from: &Peer,
-        request: RequestId,
-        response: Response,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        match response {
-            Response::Heads { heads, forks, words } => {
-                let cosigned = self.cosigning.get(&request).is_some_and(|asked| asked == from);
-                if cosigned {
-                    self.cosigning.remove(&request);
-                } else if !self.peers.heads_ended(from, request) {
-                    // A late answer to a question that was given up is nobody's fault.
-                    return;
-                }
-                self.heads_came(from, heads, cosigned, now, effects);
-                for fork in forks.into_iter().take(HEADS_PER_RESPONSE) {
-                    let learned = self.learn_fork(fork, effects);
-                    self.note_refusal(from, learned, effects);
-                }
-                for word in words.into_iter().take(HEADS_PER_RESPONSE) {
-                    let learned = self.learn_word(&word, effects);
-                    self.note_refusal(from, learned, effects);
-                }
-            }
-            Response::Entries { bundle, proof } => {
-                let answer = Some((bundle.into_vec(), proof));
-                self.pulled(from, request, answer, now, effects);
-            }
-            Response::Consistency { root, proof } => {
-                self.doubt_answered(from, request, root, proof, effects);
-            }
-            Response::Document(document) => {
-                self.document_came(from, request, document.map(ByteBuf::into_vec), now, effects);
-            }
-            Response::Nothing => {
-                self.pulled(from, request, None, now, effects);
-                self.document_came(from, request, None, now, effects);
-                self.no_answer(from, request);
-            }
-        }
-    }
-
-    fn heads_came(
-        &mut self,
-        from: &Peer,
-        heads: Vec<super::Head>,
-        cosigned: bool,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        let full = heads.len() >= HEADS_PER_RESPONSE;
-        let mut last = String::new();
-        for head in heads.into_iter().take(HEADS_PER_RESPONSE) {
-            let shown = super::heads::claimed(&head);
-            let learned = self.learn_head(from, head, now, effects);
-            if let Some((origin, size)) = shown.filter(|_| !cosigned) {
-                self.note_rollback(from, &origin, size, effects);
-                last = origin.to_string();
-            }
-            self.note_refusal(from, learned, effects);
-        }
-        if full && !cosigned && !last.is_empty() {
-            self.peers.ask_heads(from, last, now, effects);
-        }
-    }
-
-    /// A peer that held more of a log before, by its own word, lost it or hides it.
-    fn note_rollback(
-        &mut self,
-        from: &Peer,
-        origin: &Origin,
-        shown: u64,
-        effects: &mut Vec<Effect>,
-    ) {
-        if !self.logs.contains_key(origin) {
-            return;
-        }
-        if let Some(before) = self.peers.says_to_hold(from, origin, shown) {
-            let (origin, peer) = (origin.clone(), from.clone());
-            effects.push(Effect::Notice(Notice::RolledBack { origin, peer, shown, before }));
-        }
-    }
-
-    /// What is only known already is no refusal worth a word, where it was asked for.
-    fn note_refusal(
-        &mut self,
-        from: &Peer,
-        learned: Result<(), Refusal>,
-        effects: &mut Vec<Effect>,
-    ) {
-        match learned {
-            Ok(()) | Err(Refusal::Stale) => {}
-            Err(refusal) => self.peers.refuse(from, refusal, effects),
-        }
-    }
-
     /// A request came to nothing.
     pub(super) fn unanswered(
         &mut self,
@@ -473,7 +312,7 @@ impl Core {
         self.no_answer(from, request);
     }
 
-    fn no_answer(&mut self, from: &Peer, request: RequestId) {
+    pub(super) fn no_answer(&mut self, from: &Peer, request: RequestId) {
         let _not_asked = self.take_doubt(from, request);
         self.cosigning.remove(&request);
         self.peers.heads_ended(from, request);

@@ -1,6 +1,6 @@
 //! Why something from a peer was refused, and what that costs the peer.
 
-use super::event::Judgement;
+use super::effect::Judgement;
 
 /// Why something from a peer was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,7 +9,8 @@ use reattest_attestation::log::Origin;
 use reattest_attestation::{ArtifactOutcome, Claim, PublicKey, Purl, Timestamp};
 
 use super::Identity;
-use super::event::{BuildEnd, Effect};
+use super::effect::Effect;
+use super::event::BuildEnd;
 use super::lease::Lease;
 use super::queue::{Change, Class, Queue, Row, State, Took, Wanted, is_full, package_of};
 use crate::limits::{

@@ -7,150 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reattest_attestation::log::tiles::decode_entries;
-use reattest_attestation::log::{
-    ConsistencyProof, Frontier, Origin, leaf_hash, verify_consistency,
-};
+use reattest_attestation::log::Origin;
 use reattest_attestation::{Digest, Timestamp};
 
 use super::Core;
-use super::event::{Effect, Notice};
-use super::heads::CheckedHead;
+use super::effect::{Effect, Notice};
 use super::message::Request;
 use super::peers::{Peer, RequestId};
+use super::pull::{Arrived, Proven, Pull, Range};
 use super::refusal::Refusal;
-use crate::limits::{LEARNED_ENTRIES, RANGE_ENTRIES, RANGES, RANGES_PER_PEER, REQUEST_SECONDS};
-
-/// One log on its way towards one head.
-#[derive(Debug)]
-pub(super) struct Pull {
-    target: CheckedHead,
-    /// Over the entries that were given to the store.
-    frontier: Frontier,
-    /// Whether a range of this pull was proven already: then all below it is.
-    proven: bool,
-    /// The first entry that nobody was asked for yet.
-    next: u64,
-    /// Ranges below `next` that are to be asked again: where each begins and ends.
-    gaps: BTreeMap<u64, u64>,
-    asked: BTreeMap<RequestId, Range>,
-    arrived: BTreeMap<u64, Arrived>,
-    /// Peers that are not asked any more in this pull.
-    passed: BTreeSet<Peer>,
-    /// Ranges that the store has not acknowledged.
-    unstored: usize,
-    /// The head was given to the store.
-    ending: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Range {
-    peer: Peer,
-    from: u64,
-    until: u64,
-    since: Timestamp,
-}
-
-#[derive(Debug)]
-struct Arrived {
-    peer: Peer,
-    until: u64,
-    bundle: Vec<u8>,
-    proof: Vec<Digest>,
-}
-
-/// What a range turned out to be.
-enum Proven {
-    /// Entries that stand under the head; with them the frontier after them.
-    Entries(Vec<Vec<u8>>, Frontier),
-    /// Not what was asked for, whatever is held here.
-    Wrong,
-    /// A well-formed range that does not continue what is held here.
-    Elsewhere,
-}
-
-impl Pull {
-    fn towards(target: CheckedHead, frontier: Frontier) -> Self {
-        let next = frontier.size();
-        Self {
-            target,
-            frontier,
-            proven: false,
-            next,
-            gaps: BTreeMap::new(),
-            asked: BTreeMap::new(),
-            arrived: BTreeMap::new(),
-            passed: BTreeSet::new(),
-            unstored: 0,
-            ending: false,
-        }
-    }
-
-    /// Ranges under way, wherever they are.
-    fn open(&self) -> usize {
-        self.asked.len().saturating_add(self.arrived.len()).saturating_add(self.unstored)
-    }
-
-    /// The next range to ask for, in whole tiles where the log has them.
-    fn next_range(&mut self) -> Option<(u64, u64)> {
-        if let Some(gap) = self.gaps.pop_first() {
-            return Some(gap);
-        }
-        let from = self.next;
-        let tile = from.checked_div(RANGE_ENTRIES)?.saturating_add(1);
-        let until = tile.saturating_mul(RANGE_ENTRIES).min(self.target.size());
-        self.next = until.max(from);
-        (from < until).then_some((from, until))
-    }
-
-    fn has_more(&self) -> bool {
-        !self.gaps.is_empty() || self.next < self.target.size()
-    }
-
-    /// Gives a peer's ranges to others.
-    fn pass_over(&mut self, peer: &Peer) {
-        self.passed.insert(peer.clone());
-        self.asked.retain(|_, range| {
-            if range.peer == *peer {
-                self.gaps.insert(range.from, range.until);
-            }
-            range.peer != *peer
-        });
-        self.arrived.retain(|from, range| {
-            if range.peer == *peer {
-                self.gaps.insert(*from, range.until);
-            }
-            range.peer != *peer
-        });
-    }
-
-    /// Checks a range that begins where the frontier ends.
-    fn prove(&self, range: &Arrived) -> Proven {
-        let Ok(entries) = decode_entries(&range.bundle) else {
-            return Proven::Wrong;
-        };
-        let asked = range.until.saturating_sub(self.frontier.size());
-        if entries.is_empty() || entries.len() as u64 > asked {
-            return Proven::Wrong;
-        }
-        let mut frontier = self.frontier.clone();
-        for entry in &entries {
-            frontier.push(leaf_hash(entry));
-        }
-        let tree = (frontier.size(), frontier.root());
-        let head = (self.target.size(), self.target.root());
-        let proof = ConsistencyProof { hashes: range.proof.clone() };
-        let holds = if tree.0 == head.0 {
-            proof.hashes.is_empty() && tree.1 == head.1
-        } else {
-            verify_consistency(tree, head, &proof).is_ok()
-        };
-        if !holds {
-            return Proven::Elsewhere;
-        }
-        Proven::Entries(entries.into_iter().map(<[u8]>::to_vec).collect(), frontier)
-    }
-}
+use crate::limits::{LEARNED_ENTRIES, RANGES, RANGES_PER_PEER, REQUEST_SECONDS};
 
 /// Whether `seconds` have passed since `at`; a clock that jumped back counts as passed.
 pub(super) fn is_due(at: Timestamp, seconds: i64, now: Timestamp) -> bool {

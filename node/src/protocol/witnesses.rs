@@ -6,7 +6,7 @@ use reattest_attestation::Timestamp;
 use reattest_attestation::log::{Origin, SignedCheckpoint};
 
 use super::Core;
-use super::event::Effect;
+use super::effect::Effect;
 use super::heads::CheckedHead;
 use super::message::{Gossip, Response};
 use super::peers::Ticket;

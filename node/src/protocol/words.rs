@@ -6,7 +6,7 @@ use reattest_attestation::{Digest, Envelope, OperatorWord, PublicKey};
 use serde_bytes::ByteBuf;
 
 use super::Core;
-use super::event::{Effect, Notice};
+use super::effect::{Effect, Notice};
 use super::message::Gossip;
 use super::refusal::Refusal;
 use crate::limits::WORDS_PER_OPERATOR;
