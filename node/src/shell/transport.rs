@@ -168,8 +168,16 @@ impl Transport {
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, .. } => {
                 let dialled = endpoint.is_dialer();
                 let address = address_of(endpoint.get_remote_address());
-                let connected = Event::Connected { peer: name(peer_id), address, dialled };
-                (num_established.get() == 1).then(|| News::Event(Box::new(connected)))
+                let peer = name(peer_id);
+                let event = if num_established.get() == 1 {
+                    Event::Connected { peer, address, dialled }
+                } else if dialled {
+                    // It was connected from its side: now it is known who is at this address.
+                    Event::Discovered { peer: Some(peer), address, source: Source::Peers }
+                } else {
+                    return None;
+                };
+                Some(News::Event(Box::new(event)))
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 Some(News::Event(Box::new(Event::Disconnected(name(peer_id)))))
@@ -296,6 +304,10 @@ mod tests {
     use super::*;
 
     fn transport() -> Transport {
+        transport_with(None, Finds::nobody())
+    }
+
+    fn transport_with(allowed: Option<BTreeSet<Peer>>, finds: Finds) -> Transport {
         let identity = Identity {
             network: "test".parse().unwrap(),
             operators: BTreeSet::new(),
@@ -303,9 +315,94 @@ mod tests {
             rebuilds: false,
             witnesses: Vec::new(),
             cosigns: false,
-            allowed: None,
+            allowed,
         };
-        Transport::new(&identity, Keypair::generate_ed25519(), Finds::nobody()).unwrap()
+        Transport::new(&identity, Keypair::generate_ed25519(), finds).unwrap()
+    }
+
+    async fn listening(transport: &mut Transport, at: &str) -> Address {
+        transport.listen(at).unwrap();
+        loop {
+            if let News::Listening(address) = transport.next().await {
+                return address_of(&address);
+            }
+        }
+    }
+
+    /// Whether `dialler` reaches `listener` within some seconds.
+    async fn meets(dialler: &mut Transport, listener: &mut Transport, at: &Address) -> bool {
+        dialler.dial(None, at);
+        let met = async {
+            loop {
+                tokio::select! {
+                    news = dialler.next() => if let News::Event(event) = news
+                        && matches!(*event, Event::Connected { dialled: true, .. }) {
+                            return;
+                        },
+                    _ = listener.next() => {}
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), met).await.is_ok()
+    }
+
+    #[cfg(feature = "quic")]
+    #[tokio::test]
+    async fn peers_meet_over_quic_as_over_tcp() {
+        for at in ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"] {
+            let (mut one, mut other) = (transport(), transport());
+            let address = listening(&mut one, at).await;
+            assert!(meets(&mut other, &mut one, &address).await, "{at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_private_network_does_not_let_strangers_through_the_handshake() {
+        let (mut friend, mut stranger) = (transport(), transport());
+        let allowed = Some(BTreeSet::from([name(friend.peer_id())]));
+        let mut private = transport_with(allowed, Finds::nobody());
+        let address = listening(&mut private, "/ip4/127.0.0.1/tcp/0").await;
+        assert!(meets(&mut friend, &mut private, &address).await);
+        // The stranger's own side may see a connection that is closed at once; the private one never.
+        stranger.dial(None, &address);
+        let seen = async {
+            loop {
+                tokio::select! {
+                    _ = stranger.next() => {}
+                    news = private.next() => if let News::Event(event) = news
+                        && let Event::Connected { peer, .. } = *event {
+                            return peer;
+                        },
+                }
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(3), seen).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn routes_lead_to_peers_that_others_know() {
+        let routes = || transport_with(None, Finds { neighbours: false, routes: true });
+        let (mut one, mut middle, mut other) = (routes(), routes(), routes());
+        let sought = name(other.peer_id());
+        let at = listening(&mut middle, "/ip4/127.0.0.1/tcp/0").await;
+        listening(&mut other, "/ip4/127.0.0.1/tcp/0").await;
+        listening(&mut one, "/ip4/127.0.0.1/tcp/0").await;
+        one.dial(None, &at);
+        other.dial(None, &at);
+        let found = async {
+            loop {
+                tokio::select! {
+                    news = one.next() => if let News::Event(event) = news
+                        && let Event::Discovered { peer: Some(peer), .. } | Event::Connected { peer, .. } = *event
+                        && peer == sought {
+                            return;
+                        },
+                    _ = middle.next() => {}
+                    _ = other.next() => {}
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), found).await.unwrap();
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@
 
 mod environments;
 mod rebuilds;
+mod replication;
 mod store;
 mod files;
 mod inside;

@@ -185,4 +185,5 @@ pub(crate) fn rows(table: &mut Table) {
     table.row(&what, "64 MiB", (resident, RESIDENT), Unit::Bytes, Some(1.0));
     let pair = Pair { ours: seconds.parse().unwrap(), theirs: filled.verifying * float(count) };
     table.times(&format!("open a store of {count}"), "verify its signatures", pair, None);
+    crate::replication::rows(table, home.path(), count, filled.verifying);
 }
