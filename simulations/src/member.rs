@@ -282,7 +282,7 @@ impl Member {
                 self.spend()?;
                 let origin = head.origin().clone();
                 self.disk.publish(&origin, head.head().clone());
-                return Ok(Some(Event::Stored { origin }));
+                return Ok(Some(Event::Stored { origin, size: head.size() }));
             }
             Effect::Compare { head, with } => {
                 let held = self.disk.way(head.origin(), head.size(), with);

@@ -101,6 +101,8 @@ pub enum Event {
     Stored {
         /// Which log.
         origin: Origin,
+        /// The size of that head.
+        size: u64,
     },
     /// The store refused; the log stays as it was under its newest head.
     NotStored {

@@ -145,7 +145,7 @@ impl Core {
                 self.unanswered(&from, request, now, effects);
             }
             Event::Extended { origin } => self.extended(&origin, now, effects),
-            Event::Stored { origin } => self.stored(&origin, now, effects),
+            Event::Stored { origin, size } => self.stored(&origin, size, now, effects),
             Event::NotStored { origin } => self.not_stored(&origin),
             Event::Compared { head, with, held } => self.compared(&head, with, held, effects),
             Event::Cosigned { origin, checkpoint } => {

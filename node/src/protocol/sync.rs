@@ -250,12 +250,18 @@ impl Core {
     }
 
     /// What was pulled is on disk, under its head.
-    pub(super) fn stored(&mut self, origin: &Origin, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn stored(
+        &mut self,
+        origin: &Origin,
+        size: u64,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(log) = self.logs.get_mut(origin) else { return };
         // A head that only has new cosignatures ends no pull.
-        let Some(pull) = log.pull.take_if(|pull| pull.ending) else { return };
+        let ends = |pull: &mut Pull| pull.ending && pull.target.size() == size;
+        let Some(pull) = log.pull.take_if(ends) else { return };
         let from = log.size();
-        let size = pull.target.size();
         log.wanted.take_if(|wanted| wanted.size() <= size);
         log.extended = pull.frontier.clone();
         log.frontier = pull.frontier;

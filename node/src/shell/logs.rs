@@ -95,7 +95,7 @@ impl Node {
             log.publish(head.checkpoint().signed().clone(), &head.head().certificate)
         });
         match stored {
-            Ok(()) => Event::Stored { origin },
+            Ok(()) => Event::Stored { origin, size: head.size() },
             Err(error) => {
                 tracing::error!(%error, "a head was not stored");
                 Event::NotStored { origin }

@@ -175,7 +175,9 @@ fn play(stage: &Stage, seed: u64) -> usize {
                     stored.retain(|index, _| *index < size);
                     None
                 }
-                Effect::StoreHead { head } => Some(Event::Stored { origin: head.origin().clone() }),
+                Effect::StoreHead { head } => {
+                    Some(Event::Stored { origin: head.origin().clone(), size: head.size() })
+                }
                 Effect::FindDocument(digest) => Some(Event::NoDocument(digest)),
                 Effect::Drop(dropped) => Some(Event::Disconnected(dropped)),
                 _ => None,

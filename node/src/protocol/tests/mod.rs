@@ -140,7 +140,9 @@ fn store(core: &mut Core, effects: Vec<Effect>) -> (Vec<Vec<u8>>, Vec<Effect>) {
                 written.extend(decode_entries(&bundle).unwrap().into_iter().map(<[u8]>::to_vec));
                 Event::Extended { origin }
             }
-            Effect::StoreHead { head } => Event::Stored { origin: head.origin().clone() },
+            Effect::StoreHead { head } => {
+                Event::Stored { origin: head.origin().clone(), size: head.size() }
+            }
             other => {
                 others.push(other);
                 continue;
