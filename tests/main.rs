@@ -29,6 +29,7 @@ mod reports;
 mod demo;
 mod emitted;
 mod restart;
+mod network;
 mod store_crashes;
 mod walls;
 mod played;

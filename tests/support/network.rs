@@ -67,22 +67,19 @@ impl Member {
         command
     }
 
-    /// Starts the node and waits until it answers; its address for others.
+    /// Starts the node on loopback and waits until it answers; its address for others.
     pub fn start(&mut self, peers: &[String]) -> String {
-        self.configure(&[
-            ("listen", "[\"/ip4/127.0.0.1/tcp/0\"]".to_owned()),
-            ("peers", format!("{peers:?}")),
-        ]);
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.home.join("node.log"))
-            .unwrap();
-        let process =
-            self.command(&["node"]).stdin(Stdio::null()).stderr(Stdio::from(log)).spawn().unwrap();
-        self.process = Some(process);
+        self.start_in(&[], "/ip4/127.0.0.1/tcp/0", peers)
+    }
+
+    /// Starts the node by a command that runs it elsewhere, such as in a namespace of its own.
+    pub fn start_in(&mut self, elsewhere: &[String], listen: &str, peers: &[String]) -> String {
+        self.launch(elsewhere, listen, peers);
         let mut address = None;
         wait_until(&format!("{} listens", self.name), PATIENCE, || {
+            if self.has_ended() {
+                return true;
+            }
             let output = self.command(&["status", "--json"]).output().unwrap();
             if output.status.success() {
                 let status = document(&output);
@@ -90,7 +87,57 @@ impl Member {
             }
             address.is_some()
         });
-        address.unwrap()
+        address.unwrap_or_else(|| panic!("{} ended: {}", self.name, self.log()))
+    }
+
+    /// Starts the node and waits for nothing.
+    pub fn launch(&mut self, elsewhere: &[String], listen: &str, peers: &[String]) {
+        self.configure(&[("listen", format!("[{listen:?}]")), ("peers", format!("{peers:?}"))]);
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.home.join("node.log"))
+            .unwrap();
+        let node = self.command(&["node"]);
+        let mut command = match elsewhere {
+            [] => node,
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(node.get_program()).args(node.get_args());
+                command.env("NO_COLOR", "1").env_remove("RUST_LOG");
+                command
+            }
+        };
+        let process = command.stdin(Stdio::null()).stderr(Stdio::from(log)).spawn().unwrap();
+        self.process = Some(process);
+    }
+
+    /// Whether the node ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_none_or(|process| process.try_wait().unwrap().is_some())
+    }
+
+    /// The id of the node's process.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
+    /// The `[[operator]]` table for policies.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The same operator and the same key on a second machine, where nothing ran yet.
+    pub fn twin(&self, name: &str) -> Self {
+        let home = self.home.with_file_name(name);
+        let copied =
+            Command::new("cp").args(["-r", "--"]).args([&self.home, &home]).status().unwrap();
+        assert!(copied.success());
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        let here = self.home.to_str().unwrap();
+        let config = config.replace(&format!("{here}/"), &format!("{}/", home.display()));
+        std::fs::write(home.join("config.toml"), config).unwrap();
+        Self { name: name.to_owned(), home, table: self.table.clone(), process: None }
     }
 
     /// What `reattest status` says.
@@ -126,6 +173,9 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
+        if self.has_ended() {
+            return;
+        }
         if let Some(mut process) = self.process.take() {
             let _ended = Command::new("kill").arg(process.id().to_string()).status();
             let _status = process.wait();

@@ -110,7 +110,8 @@ impl Core {
     /// A fork is news for everybody, once.
     pub(super) fn forked(&mut self, fork: Fork, effects: &mut Vec<Effect>) {
         // Whatever led here, nobody is accused without a proof that holds.
-        let Ok((origin, _)) = fork.check(&self.identity) else { return };
+        let Ok((origin, key)) = fork.check(&self.identity) else { return };
+        let is_own = self.identity.own == Some(key);
         let log = self.logs.entry(origin.clone()).or_default();
         if log.is_forked() {
             return;
@@ -119,6 +120,12 @@ impl Core {
         log.forked = Some(proof.clone());
         log.pull = None;
         log.wanted = None;
+        if is_own {
+            // The signer sees for itself which of them is not of its history, and stops.
+            for checkpoint in [&proof.smaller, &proof.larger] {
+                effects.push(Effect::ShowSigner { checkpoint: checkpoint.to_vec() });
+            }
+        }
         if let Ok(bytes) = Gossip::Fork(proof.clone()).encode() {
             effects.push(Effect::Publish(bytes));
         }

@@ -136,6 +136,32 @@ fn a_peer_that_cannot_show_the_way_is_the_liar() {
 }
 
 #[test]
+fn a_fork_of_the_own_log_is_shown_to_the_signer() {
+    let (author, history) = two_histories(2, 2);
+    let mut first = core(&[&author], false);
+    connect(&mut first, "p");
+    gossip(&mut first, "p", author.head(), at(0));
+    let fork = forked(&gossip(&mut first, "p", author.head_over(&history), at(0))).unwrap();
+    let told = |own: &Author| {
+        let mut identity = identity(&[&author], true);
+        identity.own = Some(own.rebuilder.public_key());
+        let mut core = Core::new(identity, Vec::new(), an_empty_queue());
+        connect(&mut core, "p");
+        let bytes = Gossip::Fork(Box::new(fork.clone())).encode().unwrap();
+        let gossiped = Event::Gossiped { from: peer("p"), id: MessageId(vec![1]), bytes };
+        let effects = core.handle(gossiped, at(1));
+        assert!(forked(&effects).is_some());
+        let shown = effects.into_iter().filter_map(|effect| match effect {
+            Effect::ShowSigner { checkpoint } => Some(checkpoint),
+            _ => None,
+        });
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&author), [fork.smaller.to_vec(), fork.larger.to_vec()]);
+    assert!(told(&Author::new(2)).is_empty(), "a fork of somebody else is none of its business");
+}
+
+#[test]
 fn an_older_head_is_compared_with_the_own_copy() {
     let (mut author, history) = two_histories(3, 9);
     let honest_head = author.head();
