@@ -18,10 +18,14 @@ pub(crate) struct Room {
 impl Room {
     /// A namespace made by a command, which is told what to run in it.
     fn held_by(command: &[String]) -> Result<Self, String> {
+        Self::held(&[command, &words(&[&["sh", "-c", "echo; exec cat"]])].concat())
+    }
+
+    /// Held by a process that says a line when it is ready, and ends with its input.
+    fn held(command: &[String]) -> Result<Self, String> {
         let (program, arguments) = command.split_first().unwrap();
         let mut holder = Command::new(program)
             .args(arguments)
-            .args(["sh", "-c", "echo; exec cat"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -79,13 +83,6 @@ impl Room {
     pub(crate) fn run(&self, line: &str) {
         self.try_run(line).unwrap();
     }
-
-    /// Of the packets that come in, every fifth is lost.
-    pub(crate) fn lose(&self) -> Result<(), String> {
-        self.try_run("nft add table ip lossy")?;
-        self.try_run("nft add chain ip lossy in { type filter hook input priority 0 ; }")?;
-        self.try_run("nft add rule ip lossy in numgen random mod 5 0 drop")
-    }
 }
 
 impl Drop for Room {
@@ -124,6 +121,8 @@ impl Host {
 pub(crate) struct Lab {
     switch: Room,
     hosts: usize,
+    /// What carries frames instead of the cable.
+    carrier: Option<Room>,
 }
 
 impl Lab {
@@ -141,7 +140,7 @@ impl Lab {
             ] {
                 switch.try_run(line)?;
             }
-            Ok(Self { switch, hosts: 0 })
+            Ok(Self { switch, hosts: 0, carrier: None })
         });
         made.map_err(|why| skip(what, &why)).ok()
     }
@@ -171,12 +170,29 @@ impl Lab {
         self.switch.run(&format!("ip link set cable {state}"));
     }
 
-    /// On the cable, every fifth packet is lost and the others come 200 ms late, either way.
-    pub(crate) fn lose_and_delay(&self) -> Result<(), String> {
-        for end in ["cable", "elbac"] {
-            let netem = "netem delay 200ms loss 20%";
-            self.switch.try_run(&format!("tc qdisc add dev {end} root {netem}"))?;
+    /// On the cable, every fifth packet is lost and the others come 200 ms late, either way: by the
+    /// kernel, or where that cannot, by a process that carries the frames.
+    pub(crate) fn lose_and_delay(&mut self, hosts: &[Host]) -> Result<(), String> {
+        let by_kernel = ["cable", "elbac"].into_iter().try_for_each(|end| {
+            self.switch.try_run(&format!("tc qdisc add dev {end} root netem delay 200ms loss 20%"))
+        });
+        let Err(why) = by_kernel else { return Ok(()) };
+        self.wire(hosts).map_err(|other| format!("{why}; {other}"))
+    }
+
+    fn wire(&mut self, hosts: &[Host]) -> Result<(), String> {
+        let wire = concat!(env!("CARGO_MANIFEST_DIR"), "/network/wire.py");
+        for host in hosts {
+            host.room.try_words(&["python3", wire, "plain", "eth0"])?;
         }
+        self.switch.run("ip link del cable");
+        for (bridge, near, far) in [("left", "cable", "one"), ("right", "elbac", "other")] {
+            self.switch.run(&format!("ip link add {near} type veth peer name {far}"));
+            self.switch.run(&format!("ip link set {near} master {bridge} up"));
+            self.switch.run(&format!("ip link set {far} up"));
+        }
+        let carry = words(&[&["python3", wire, "one", "other", "0.2", "0.2"]]);
+        self.carrier = Some(Room::held(&[self.switch.enter(), carry].concat())?);
         Ok(())
     }
 

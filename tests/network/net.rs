@@ -143,20 +143,15 @@ impl Net {
         self.nodes[node].home.join("data")
     }
 
-    pub(crate) fn copy(&self, from: &Path, to: &Path) {
-        let copied = Command::new("cp").args(["-a", "--"]).args([from, to]).status().unwrap();
-        assert!(copied.success());
-    }
-
     /// Copies a node's whole data directory.
     pub(crate) fn back_up(&self, node: usize) {
-        self.copy(&self.data(node), &self.home.path().join("backup"));
+        copy(&self.data(node), &self.home.path().join("backup"));
     }
 
     /// Puts the copy in its place.
     pub(crate) fn restore(&self, node: usize) {
         std::fs::remove_dir_all(self.data(node)).unwrap();
-        self.copy(&self.home.path().join("backup"), &self.data(node));
+        copy(&self.home.path().join("backup"), &self.data(node));
     }
 
     /// Starts a node that ends by itself; what it said this time.
@@ -195,7 +190,8 @@ impl Net {
         let config = self.nodes[node].config();
         let text = std::fs::read_to_string(&config).unwrap();
         let key = keys.home.join("data/keys/rebuilder.key");
-        let table = format!("{text}\n[witness]\nname = \"{WITNESS}\"\nkey = {key:?}\n");
+        let table =
+            format!("{text}\n[witness]\nname = \"{WITNESS}\"\nkey = \"{}\"\n", key.display());
         std::fs::write(&config, table).unwrap();
         self.nodes[node].configure(&[("roles", "[\"witness\", \"consume\"]".to_owned())]);
         WitnessKey::new(WITNESS, public_key(&keys.home)).unwrap().to_string()
@@ -228,6 +224,11 @@ impl Net {
 
 /// The name of the witness.
 pub(crate) const WITNESS: &str = "wren.example/w";
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args(["-a", "--"]).args([from, to]).status().unwrap();
+    assert!(copied.success());
+}
 
 /// Has a node announce a release of a kind that nobody rebuilds; its place in the log.
 pub(crate) fn announce(node: &Member, name: &str) -> Result<u64, String> {

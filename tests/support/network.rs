@@ -128,6 +128,7 @@ impl Member {
     }
 
     /// The same operator and the same key on a second machine, where nothing ran yet.
+    #[must_use]
     pub fn twin(&self, name: &str) -> Self {
         let home = self.home.with_file_name(name);
         let copied =

@@ -76,6 +76,8 @@ pub enum Event {
         /// What is asked.
         request: Request,
     },
+    /// A peer sent a request that is none of this protocol, or is longer than any.
+    Garbled(Peer),
     /// A peer answered a request of ours.
     Answered {
         /// Who answered.

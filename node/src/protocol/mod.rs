@@ -138,6 +138,7 @@ impl Core {
             Event::Asked { from, ticket, request } => {
                 self.asked(&from, ticket, request, now, effects);
             }
+            Event::Garbled(from) => self.peers.refuse(&from, Refusal::Malformed, effects),
             Event::Answered { from, request, response } => {
                 self.answered(&from, request, response, now, effects);
             }

@@ -1,5 +1,7 @@
 //! How a request and a response travel on a stream of the swarm.
 
+use std::io::{Error, ErrorKind};
+
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::{StreamProtocol, request_response};
 use serde::Serialize;
@@ -41,7 +43,11 @@ impl request_response::Codec for LogCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        read::<REQUEST_BYTES, _, _>(io).await
+        let mut bytes = Vec::new();
+        io.take(REQUEST_BYTES.saturating_add(1) as u64).read_to_end(&mut bytes).await?;
+        // A stream that ended before its request is a lost connection; anything else is garbage.
+        let kind = if bytes.is_empty() { ErrorKind::UnexpectedEof } else { ErrorKind::InvalidData };
+        codec::decode::<REQUEST_BYTES, _>(&bytes).map_err(|error| Error::new(kind, error))
     }
 
     async fn read_response<T>(

@@ -2,6 +2,7 @@
 //! entries.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use futures::StreamExt;
 use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
-use libp2p::request_response::{self, OutboundRequestId, ResponseChannel};
+use libp2p::request_response::{self, InboundFailure, OutboundRequestId, ResponseChannel};
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm, identify, kad, mdns, noise, tcp, yamux};
 
@@ -254,6 +255,14 @@ impl Transport {
                 tracing::debug!(%peer, %error, "no answer");
                 let request = self.asked.remove(&request_id)?;
                 Some(News::Event(Box::new(Event::Unanswered { from: name(peer), request })))
+            }
+            // What was cut off by a lost connection is empty or torn in another way, and costs nothing.
+            request_response::Event::InboundFailure {
+                peer,
+                error: InboundFailure::Io(error),
+                ..
+            } if error.kind() == ErrorKind::InvalidData => {
+                Some(News::Event(Box::new(Event::Garbled(name(peer)))))
             }
             _ => None,
         }

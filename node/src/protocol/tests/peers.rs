@@ -303,3 +303,13 @@ fn a_cosignature_is_kept_below_its_head_and_passed_on_once() {
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::StoreHead { .. })));
     }
 }
+
+#[test]
+fn requests_that_cannot_be_read_cost_a_peer_its_connection() {
+    let mut core = core(&[], false);
+    connect(&mut core, "p");
+    let effects = core.handle(Event::Garbled(peer("p")), at(0));
+    assert_eq!(refused(&effects), [Refusal::Malformed]);
+    let effects = core.handle(Event::Garbled(peer("p")), at(0));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Drop(_))));
+}
