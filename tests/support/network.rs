@@ -138,7 +138,7 @@ impl Member {
         let here = self.home.to_str().unwrap();
         let config = config.replace(&format!("{here}/"), &format!("{}/", home.display()));
         std::fs::write(home.join("config.toml"), config).unwrap();
-        Self { name: name.to_owned(), home, table: self.table.clone(), process: None }
+        Self { name: name.to_owned(), home, table: self.table.clone(), cache: None, process: None }
     }
 
     /// What `reattest status` says.

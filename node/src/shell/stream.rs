@@ -23,14 +23,14 @@ where
     let mut bytes = Vec::new();
     // One byte more than allowed tells "too long" from "just as long as allowed".
     io.take(LIMIT.saturating_add(1) as u64).read_to_end(&mut bytes).await?;
-    codec::decode::<LIMIT, T>(&bytes).map_err(std::io::Error::other)
+    codec::decode::<LIMIT, T>(&bytes).map_err(Error::other)
 }
 
 async fn write<T: Serialize, I: AsyncWrite + Unpin + Send>(
     io: &mut I,
     value: T,
 ) -> std::io::Result<()> {
-    let bytes = codec::encode(&value).map_err(std::io::Error::other)?;
+    let bytes = codec::encode(&value).map_err(Error::other)?;
     io.write_all(&bytes).await
 }
 

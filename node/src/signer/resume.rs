@@ -73,7 +73,8 @@ pub fn resume(config: &Config, at: At, origin: Option<Origin>) -> Result<Resumed
     if origin.key_digest() != key.digest() {
         return Err(Fault::text(format!("{origin} is no log of {}", key.fingerprint())));
     }
-    let store = Store::read_only(&config.data)?;
+    // Opened as a node opens it: an entry beyond the head is seen too.
+    let store = Store::open(&config.data)?;
     let log = store.log(&origin).ok_or_else(|| {
         Fault::text(format!(
             "log {origin} is not on this disk, needed its entries; a node with roles = [\"consume\"] fetches \
