@@ -1,9 +1,13 @@
 //! The configuration file of a node, and where things are when nobody says otherwise.
 
+mod place;
+mod web;
+
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use etcetera::{AppStrategy, AppStrategyArgs};
+use libp2p::{Multiaddr, PeerId};
 use reattest_attestation::NetworkId;
 use reattest_rebuilder::retention::{Age, Bytes, Keep};
 use reattest_rebuilder::sandbox::Limits;
@@ -14,6 +18,8 @@ use crate::follow::Follow;
 use crate::limits::{MEMORY_PER_JOB, PROCESSORS_PER_JOB};
 use crate::protocol::queue::Room;
 use crate::signer::custody::Place;
+use place::{Key, Mistake};
+pub use web::{Http, MirrorOf};
 
 /// A role that a node takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +51,12 @@ pub struct Config {
     /// Peers to dial, as multiaddrs that may end in `/p2p/PEER`.
     #[serde(default)]
     pub peers: Vec<String>,
+    /// Static copies of logs over HTTP, which are followed as peers are.
+    #[serde(default, rename = "mirror", skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<MirrorOf>,
+    /// Where this node serves its logs and its metrics over HTTP; without it, nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<Http>,
     /// How peers are found besides these.
     #[serde(default)]
     pub find: Find,
@@ -203,16 +215,15 @@ impl Build {
 
 impl Archive {
     /// A URI that is none would be passed over in silence, and another registry asked.
-    fn check(&self, file: &Path) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), Mistake> {
         let keys =
             [("debian", &self.debian), ("python", &self.python), ("snapshot", &self.snapshot)];
         for (key, uris) in keys {
-            for uri in uris {
+            for (index, uri) in uris.iter().enumerate() {
                 if !uri.starts_with("http://") && !uri.starts_with("https://") {
-                    return Err(Fault::text(format!(
-                        "{}: found archive.{key} = {uri:?}, needed an http or https URI",
-                        file.display()
-                    )));
+                    let why = format!("found {uri:?}, needed an http or https URI");
+                    let at = [Key::Of("archive"), Key::Of(key), Key::At(index)];
+                    return Err(Mistake::new(&at, why));
                 }
             }
         }
@@ -243,7 +254,7 @@ impl Config {
         })?;
         let mut config: Self =
             toml::from_str(&text).map_err(|error| Fault::new(name.to_string(), error))?;
-        config.archive.check(path)?;
+        config.check().map_err(|mistake| mistake.within(path, &text))?;
         let base = path.parent().unwrap_or(Path::new("."));
         for follow in &mut config.follow {
             follow.check(path)?;
@@ -276,6 +287,29 @@ impl Config {
             )));
         }
         Ok(config)
+    }
+
+    /// What TOML cannot know to be wrong.
+    fn check(&self) -> Result<(), Mistake> {
+        for (key, texts) in [("listen", &self.listen), ("peers", &self.peers)] {
+            for (index, text) in texts.iter().enumerate() {
+                text.parse::<Multiaddr>().map_err(|error| {
+                    let why = format!(
+                        "found {text:?}, needed a multiaddr such as /ip4/127.0.0.1/tcp/4101: {error}"
+                    );
+                    Mistake::new(&[Key::Of(key), Key::At(index)], why)
+                })?;
+            }
+        }
+        for (index, text) in self.allowed_peers.iter().flatten().enumerate() {
+            text.parse::<PeerId>().map_err(|_| {
+                let why = format!("found {text:?}, needed the name that a peer's address ends in");
+                Mistake::new(&[Key::Of("allowed_peers"), Key::At(index)], why)
+            })?;
+        }
+        self.http.as_ref().map_or(Ok(()), web::check_http)?;
+        web::check_mirrors(&self.mirrors)?;
+        self.archive.check()
     }
 
     /// Whether the node has a role.

@@ -315,3 +315,53 @@ pub const INDEX_MATCHES: usize = 64 * 1024;
 
 /// Bytes of an index's manifest: 65,535 logs of some 150 bytes.
 pub const MANIFEST_BYTES: usize = 16 * 1024 * 1024;
+
+/// HTTP connections at a time: a scraper, some mirrors, a few dozen readers of tiles.
+pub const HTTP_CONNECTIONS: usize = 64;
+
+/// Bytes of one HTTP request's head, and lines in it: a path of the tree has some 150.
+pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
+/// See [`HTTP_HEAD_BYTES`].
+pub const HTTP_HEADERS: usize = 64;
+
+/// How long an HTTP request's head may take to come.
+pub const HTTP_HEAD_WAIT: Duration = Duration::from_secs(10);
+
+/// How long one HTTP connection may last: the largest tile, 16 MiB, at half a Mbit/s.
+pub const HTTP_CONNECTION: Duration = Duration::from_mins(5);
+
+/// Bytes that are read from a file at once and sent.
+pub const HTTP_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Time after which the bytes on disk are counted again: counting looks at every file.
+pub const DISK_COUNTED: Duration = Duration::from_mins(10);
+
+/// Mirrors that a node follows: one of them would do.
+pub const MIRRORS: usize = 16;
+
+/// Time between two looks at a mirror for new heads, where nobody says; it costs two requests a log.
+pub const MIRROR_EVERY: Duration = Duration::from_mins(1);
+
+/// The least time between two looks at a mirror.
+pub const MIRROR_EVERY_LEAST: Duration = Duration::from_secs(1);
+
+/// The longest time between two attempts at a mirror that does not answer.
+pub const MIRROR_RETRY: Duration = Duration::from_hours(1);
+
+/// How long one file of a mirror may take: less than a request, which has [`REQUEST_SECONDS`].
+pub const MIRROR_WAIT: Duration = Duration::from_secs(8);
+
+/// Questions that wait for one mirror: the ranges, the documents and some heads at their bounds.
+pub const MIRROR_QUESTIONS: usize = 64;
+
+/// Bytes of a mirror's list of logs: twice as many as are followed, of some 100 bytes each.
+pub const ORIGINS_BYTES: usize = 256 * 1024;
+
+/// Bytes of the proof of a fork in a log's directory: two checkpoints and a consistency proof.
+pub const FORK_BYTES: usize = 64 * 1024;
+
+/// Bytes of a file of entries: 256 of the largest, each behind two bytes of length.
+pub const ENTRY_TILE_BYTES: usize = 256 * (64 * 1024 + 1);
+
+/// Tiles of hashes that are kept of one mirror while ranges are proven: 8 KiB each.
+pub const MIRROR_TILES: usize = 64;

@@ -161,6 +161,15 @@ impl Init {
              listen = [\"/ip4/0.0.0.0/tcp/4101\"]\n\
              peers = []\n\
              \n\
+             # Logs, documents and metrics over HTTP, for this machine; `public = true` for others.\n\
+             # [http]\n\
+             # listen = \"127.0.0.1:4180\"\n\
+             \n\
+             # A static copy of a node's logs on any web server, followed as a peer is.\n\
+             # [[mirror]]\n\
+             # url = \"https://...\"\n\
+             # every = \"60 s\"\n\
+             \n\
              # Where packages come from; without it, apt's own sources are used.\n\
              # [archive]\n\
              # debian = [\"https://...\"]\n\

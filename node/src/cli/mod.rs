@@ -12,6 +12,7 @@ mod key;
 mod log;
 mod node;
 mod operator;
+mod peers;
 pub mod output;
 mod policy;
 mod query;
@@ -87,6 +88,8 @@ enum Command {
     Log(log::Log),
     /// How the running node is.
     Status(status::Status),
+    /// Who is connected to the running node.
+    Peers(peers::Peers),
     /// What the running node builds, what waits, and what was given up.
     Queue(queue::Queue),
     /// One process of a node; started by the node itself.
@@ -148,6 +151,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Key(command) => command.run(&load(config)?),
         Command::Log(command) => command.run(&load(config)?),
         Command::Status(command) => command.run(&load(config)?),
+        Command::Peers(command) => command.run(&load(config)?),
         Command::Queue(command) => command.run(&load(config)?),
         Command::Role(command) => command.run(config),
     }

@@ -61,6 +61,8 @@ impl Operator {
             allowed_peers: None,
             witness: None,
             await_witnesses: None,
+            http: None,
+            mirrors: Vec::new(),
         };
         let config_file = directory.join("config.toml");
         Ok(Self { name, key, config, config_file, process: None })

@@ -204,6 +204,11 @@ impl Core {
         self.logs.get(origin).is_some_and(Followed::is_forked)
     }
 
+    /// Whether the signer of the own log waits for witnesses before it signs.
+    pub fn signer_awaits(&self) -> bool {
+        self.signer_awaits
+    }
+
     /// Learns from entries that a signed head covers, of which the first stands at this place: what
     /// is announced, what is done, which documents they name.
     fn learn_entries(

@@ -4,13 +4,14 @@
     reason = "the shell runs one task for each command that asks"
 )]
 
+use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use reattest_attestation::Purl;
+use reattest_attestation::{Purl, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::jobs::QueueStatus;
 use crate::codec;
+use crate::config::Role;
 use crate::fault::Fault;
 use crate::limits::{CONTROL_BYTES, CONTROL_WAIT};
 use crate::store::index::Selector;
@@ -29,6 +31,8 @@ use crate::store::index::Selector;
 pub enum Ask {
     /// How is the node?
     Status,
+    /// Who is connected?
+    Peers,
     /// Sign and gossip an announcement, and rebuild it here first.
     Announce {
         /// What.
@@ -46,7 +50,9 @@ pub enum Ask {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Answer {
     /// How the node is.
-    Status(Status),
+    Status(Box<Status>),
+    /// Who is connected.
+    Peers(Vec<PeerStatus>),
     /// The announcement's place in the own log.
     Announced(u64),
     /// What waits, and what runs.
@@ -60,14 +66,49 @@ pub enum Answer {
 /// How a node is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
+    /// The program's version.
+    pub version: String,
     /// The network.
     pub network: String,
+    /// What it does.
+    pub roles: Vec<Role>,
     /// Addresses at which peers reach it.
     pub listening: Vec<String>,
-    /// Connected peers.
+    /// Where it serves its files and metrics over HTTP.
+    pub http: Option<String>,
+    /// Connected peers, mirrors among them.
     pub peers: Vec<String>,
+    /// Connections that peers opened.
+    pub inbound: u64,
+    /// Connections that this node opened.
+    pub outbound: u64,
+    /// Static copies of logs that it follows.
+    pub mirrors: Vec<MirrorStatus>,
     /// Logs, with the operator's name in the policy and the number of entries.
     pub logs: Vec<LogStatus>,
+    /// Its own newest log.
+    pub own: Option<String>,
+    /// Whether its signer signs nothing until witnesses showed it that log's newest head.
+    pub signer_awaits: bool,
+    /// Logs of operators outside the policy that it heard of.
+    pub strangers: u64,
+    /// How often something was refused since the start, by cause.
+    pub refused: BTreeMap<String, u64>,
+    /// Releases in the queue.
+    pub queue: QueueCounts,
+    /// Bytes of entries that were stored since the start.
+    pub stored_bytes: u64,
+}
+
+/// How many releases the queue has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueCounts {
+    /// Releases that are built.
+    pub running: u64,
+    /// Releases that wait.
+    pub waiting: u64,
+    /// Releases that were given up.
+    pub given_up: u64,
 }
 
 /// One log of a node.
@@ -79,8 +120,36 @@ pub struct LogStatus {
     pub operator: String,
     /// Entries under the newest head.
     pub size: u64,
+    /// When that head was stored.
+    pub head_stored: Option<Timestamp>,
     /// Whether its key signed two histories.
     pub forked: bool,
+}
+
+/// One mirror that a node follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorStatus {
+    /// Where it is.
+    pub url: String,
+    /// Whether it answered when it was last asked.
+    pub answers: bool,
+    /// What was last wrong with it, and may be still.
+    pub why: Option<String>,
+}
+
+/// One connected peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its name.
+    pub peer: String,
+    /// Where it is.
+    pub address: String,
+    /// `inbound`, `outbound` or `mirror`.
+    pub direction: String,
+    /// Points for what it did wrong; dropped at `limit`.
+    pub penalty: u32,
+    /// The points at which it is dropped.
+    pub limit: u32,
 }
 
 /// One question and where its answer goes.

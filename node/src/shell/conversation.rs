@@ -1,10 +1,9 @@
 //! What the signer, the builder and commands say to the node, and what it answers.
 
-use reattest_attestation::log::Origin;
 use reattest_rebuilder::{Cas, Fetch, Progress};
 use serde_bytes::ByteBuf;
 
-use super::control::{Answer, Ask, Call, LogStatus, Status};
+use super::control::{Answer, Ask, Call};
 use super::node::{Node, signer_ended};
 use super::own_log::OwnLog;
 use super::report::Report;
@@ -122,7 +121,8 @@ impl Node {
 
     pub(super) fn answer(&mut self, (ask, reply): Call) {
         let answer = match ask {
-            Ask::Status => Answer::Status(self.status()),
+            Ask::Status => Answer::Status(Box::new(self.status())),
+            Ask::Peers => Answer::Peers(self.peers()),
             Ask::Announce { purl, again } => {
                 // Wanted first: when the announcement comes back by the log, it is known whose it is.
                 self.feed(Event::Wanted { purl: purl.clone(), again });
@@ -148,20 +148,5 @@ impl Node {
         };
         // A command that gave up needs no answer.
         let _gone = reply.send(answer);
-    }
-
-    fn status(&self) -> Status {
-        let log = |(origin, size): (&Origin, u64)| LogStatus {
-            origin: origin.to_string(),
-            operator: self.operator_of(origin),
-            size,
-            forked: self.core.is_forked(origin),
-        };
-        Status {
-            network: self.config.network.to_string(),
-            listening: self.listening.clone(),
-            peers: self.core.peers().map(|peer| peer.peer.0).collect(),
-            logs: self.core.logs().map(log).collect(),
-        }
     }
 }

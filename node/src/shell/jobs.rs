@@ -155,10 +155,21 @@ impl Node {
         }
     }
 
-    pub(super) fn queue_status(&self) -> QueueStatus {
+    /// Releases that wait, that are built, and that were given up.
+    pub(super) fn queue_counts(&self) -> (u64, u64, u64) {
         let queue = self.core.queue();
         let count =
             |is: fn(&State) -> bool| queue.rows().filter(|row| is(&row.state)).count() as u64;
+        (
+            count(|state| matches!(state, State::Waiting { .. })),
+            count(|state| matches!(state, State::Running { .. })),
+            count(|state| matches!(state, State::GivenUp { .. })),
+        )
+    }
+
+    pub(super) fn queue_status(&self) -> QueueStatus {
+        let queue = self.core.queue();
+        let (waiting, running, given_up) = self.queue_counts();
         let place = |row: &&Row| match row.state {
             State::Running { since, .. } | State::Logged { since } => (0, since),
             State::Waiting { not_before } => (1, not_before.unwrap_or(Timestamp::from_unix(0))),
@@ -169,9 +180,9 @@ impl Node {
         QueueStatus {
             jobs: queue.room().jobs,
             memory: queue.room().memory,
-            waiting: count(|state| matches!(state, State::Waiting { .. })),
-            running: count(|state| matches!(state, State::Running { .. })),
-            given_up: count(|state| matches!(state, State::GivenUp { .. })),
+            waiting,
+            running,
+            given_up,
             releases: rows.into_iter().take(QUEUE_SHOWN).map(QueuedRelease::from).collect(),
         }
     }

@@ -2,6 +2,7 @@
 //! core; its effects come out and are performed here.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -14,8 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::interval;
 
 use super::behaviour::Finds;
-use super::control::{self, Answer};
+use super::control::{self, Answer, Call};
 use super::feeds::Feed;
+use super::http;
+use super::mirrors::Mirrors;
 use super::own_log::OwnLog;
 use super::report::Report;
 use super::roles::Roles;
@@ -58,7 +61,10 @@ pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
     }
     let _nobody_speaks = (!rebuilds).then_some(builder_said);
     let mut node = Node::open(config, roles, greeting, json)?;
-    control::listen(&node.config.socket(), calls)?;
+    control::listen(&node.config.socket(), calls.clone())?;
+    node.open_http(calls).await?;
+    let (mirror_said, mut from_mirrors) = mpsc::channel(64);
+    node.mirrors = Mirrors::follow(&node.config.mirrors, &node.identity, &mirror_said);
     node.dial_configured()?;
     node.read_words();
     let mut beat = interval(TICK);
@@ -75,6 +81,7 @@ pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
                 Some(message) => node.builder_said(message),
                 None => Err(Fault::text("the builder ended; its last message says why")),
             },
+            Some((mirror, said)) = from_mirrors.recv() => node.mirror_said(&mirror, said),
             fetched = node.fetches.recv() => node.fetched(fetched),
             _ = beat.tick() => { node.beat(); Ok(()) }
             () = &mut stop => break Ok(()),
@@ -150,6 +157,9 @@ pub(super) struct Node {
     pub(super) roles: Option<Roles>,
     pub(super) own: Option<OwnLog>,
     pub(super) listening: Vec<String>,
+    /// Where files and metrics are served over HTTP.
+    pub(super) http: Option<SocketAddr>,
+    pub(super) mirrors: Mirrors,
     pub(super) announcing: VecDeque<oneshot::Sender<Answer>>,
     pub(super) fetch_done: mpsc::Sender<ToBuilder>,
     pub(super) fetches: mpsc::Receiver<ToBuilder>,
@@ -206,6 +216,8 @@ impl Node {
             roles,
             own,
             listening: Vec::new(),
+            http: None,
+            mirrors: Mirrors::default(),
             announcing: VecDeque::new(),
             fetch_done,
             fetches,
@@ -217,6 +229,15 @@ impl Node {
             feeds,
             halted: None,
         })
+    }
+
+    /// Serves files and metrics over HTTP, where the configuration says so.
+    async fn open_http(&mut self, calls: mpsc::Sender<Call>) -> Result<(), Fault> {
+        let Some(http) = self.config.http else { return Ok(()) };
+        let address = http::listen(http, self.config.data.clone(), calls).await?;
+        self.http = Some(address);
+        self.report(&Report::Listening { address: format!("http://{address}/") });
+        Ok(())
     }
 
     /// The peers that the configuration names are dialled for as long as the node runs.
@@ -284,6 +305,9 @@ impl Node {
         match effect {
             Effect::Publish(bytes) => self.transport.publish(bytes),
             Effect::Judge { id, from, judgement } => self.transport.judge(&id, &from, judgement),
+            Effect::Ask { peer, request, question } if self.mirrors.has(&peer) => {
+                return self.mirrors.ask(&peer, request, question);
+            }
             Effect::Ask { peer, request, question } => self.transport.ask(&peer, request, question),
             Effect::Reply { ticket, response } => self.transport.reply(ticket, response),
             Effect::Serve { ticket, origin, from, until, head } => {
@@ -328,6 +352,7 @@ impl Node {
             Effect::CancelBuild { job } => self.cancel_build(job),
             Effect::EndBuilder => self.end_builder(),
             Effect::Announce(purl) => self.announce(purl),
+            Effect::Drop(peer) if self.mirrors.has(&peer) => return self.mirrors.dropped(&peer),
             Effect::Drop(peer) => self.transport.drop_peer(&peer),
             Effect::Notice(notice) => self.notice(notice),
         }

@@ -76,6 +76,13 @@ pub enum Report {
         /// The digest of its envelope.
         digest: String,
     },
+    /// A mirror answers, or does not.
+    Mirror {
+        /// Where it is.
+        url: String,
+        /// What is wrong with it; nothing where it answers.
+        why: Option<String>,
+    },
     /// A peer sent something that was refused.
     Refused {
         /// The peer.
@@ -109,6 +116,10 @@ impl Report {
                  from a backup, or the key is used elsewhere"
             ),
             Self::Word { digest } => format!("an operator revoked or replaced a key: {digest}"),
+            Self::Mirror { url, why: None } => format!("following the mirror {url}"),
+            Self::Mirror { url, why: Some(why) } => {
+                format!("nothing is taken from the mirror {url} now: {why}")
+            }
             Self::Refused { peer, why } => format!("refused from {peer}: {why}"),
         }
     }

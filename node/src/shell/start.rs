@@ -9,6 +9,7 @@ use reattest_attestation::log::WitnessKey;
 use reattest_attestation::{Policy, PublicKey};
 use serde_bytes::ByteBuf;
 
+use super::mirrors;
 use super::own_log::{OwnLog, check_root};
 use crate::clock;
 use crate::config::{Config, Role};
@@ -38,10 +39,11 @@ pub(super) fn identity(
         rebuilds: config.has(Role::Rebuild),
         cosigns: witness.is_some(),
         witnesses,
-        allowed: config
-            .allowed_peers
-            .as_ref()
-            .map(|peers| peers.iter().cloned().map(Peer).collect()),
+        allowed: config.allowed_peers.as_ref().map(|peers| {
+            // A mirror that is followed was allowed by being named.
+            let mirrors = config.mirrors.iter().map(mirrors::name);
+            peers.iter().cloned().map(Peer).chain(mirrors).collect()
+        }),
     }
 }
 

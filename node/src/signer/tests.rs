@@ -56,6 +56,8 @@ fn config(home: &Path) -> Config {
         allowed_peers: None,
         witness: None,
         await_witnesses: Some(0),
+        http: None,
+        mirrors: Vec::new(),
     }
 }
 

@@ -20,6 +20,7 @@ mod tiles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::Digest;
@@ -41,7 +42,9 @@ pub struct Store {
 impl Store {
     /// Opens the store for writing; torn tails are cut back to the last whole entry.
     pub fn open(data: &Path) -> Result<Self, LogError> {
-        Self::load(data, Log::open)
+        let store = Self::load(data, Log::open)?;
+        store.name_logs()?;
+        Ok(store)
     }
 
     /// Opens the store for reading, beside a running node: nothing on disk is changed.
@@ -82,8 +85,21 @@ impl Store {
             durable::create_directory(&directory)
                 .map_err(|source| LogError::io(&directory, source))?;
             self.logs.insert(origin.clone(), Log::open(&directory, origin.clone())?);
+            self.name_logs()?;
         }
         self.logs.get_mut(origin).ok_or_else(|| LogError::Unknown(origin.clone()))
+    }
+
+    /// Keeps the list of all logs beside them, one origin a line, in order: whoever copies the
+    /// directory, or reads it over HTTP, finds them by it.
+    fn name_logs(&self) -> Result<(), LogError> {
+        let path = self.root.join("logs/origins");
+        let text: String = self.logs.keys().map(|origin| format!("{origin}\n")).collect();
+        let fail = |source| LogError::io(&path, source);
+        if durable::read(&path).map_err(fail)?.unwrap_or_default() == text.as_bytes() {
+            return Ok(());
+        }
+        durable::write(&path, text.as_bytes()).map_err(fail)
     }
 
     /// Bounds what is stored, in bytes.
@@ -98,7 +114,7 @@ impl Store {
     }
 
     /// Bytes of entries that were written since the store was opened.
-    fn taken(&self) -> u64 {
+    pub fn taken(&self) -> u64 {
         self.logs.values().map(Log::written).sum()
     }
 
@@ -141,7 +157,7 @@ impl Store {
 }
 
 /// Bytes of all files below a directory; what goes away meanwhile counts nothing.
-fn bytes_below(directory: &Path) -> u64 {
+pub(crate) fn bytes_below(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let bytes = entries.map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
@@ -159,7 +175,12 @@ fn origins(root: &Path) -> Result<Vec<(Origin, PathBuf)>, LogError> {
         for (name, directory) in level {
             let entries = match fs::read_dir(&directory) {
                 Ok(entries) => entries,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                // The list of the logs is a file among directories.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+                {
+                    continue;
+                }
                 Err(error) => return Err(LogError::io(&directory, error)),
             };
             for entry in entries.flatten() {

@@ -1,0 +1,97 @@
+//! Where a value stands in the configuration file: a mistake is told with its line and column.
+
+use std::ops::Range;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::fault::Fault;
+
+/// One step on the way to a value.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Key {
+    /// The value of a key.
+    Of(&'static str),
+    /// A place in a list, from 0.
+    At(usize),
+}
+
+/// A value that is well formed as TOML and means nothing.
+#[derive(Debug)]
+pub(super) struct Mistake {
+    /// The way to it.
+    pub(super) at: Vec<Key>,
+    /// What was found, and what was needed.
+    pub(super) why: String,
+}
+
+impl Mistake {
+    pub(super) fn new(at: &[Key], why: impl Into<String>) -> Self {
+        Self { at: at.to_vec(), why: why.into() }
+    }
+
+    /// The mistake with its place, as the parser of TOML tells its own.
+    pub(super) fn within(&self, file: &Path, text: &str) -> Fault {
+        let file = file.display();
+        Fault::text(match span(text, &self.at).and_then(|span| place(text, &span)) {
+            Some((line, column)) => {
+                format!("{file}, line {line}, column {column}: {}", self.why)
+            }
+            None => format!("{file}: {}", self.why),
+        })
+    }
+}
+
+/// The bytes of the value, or of the last part of the way to it that is in the file.
+fn span(text: &str, at: &[Key]) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let mut found: Option<Range<usize>> = None;
+    let mut value: Option<&DeValue<'_>> = None;
+    for key in at {
+        let next = match (value, key) {
+            (None, Key::Of(name)) => table.get_ref().get(*name),
+            (Some(DeValue::Table(table)), Key::Of(name)) => table.get(*name),
+            (Some(DeValue::Array(list)), Key::At(index)) => list.get(*index),
+            // A single value where a list may stand: the value itself.
+            _ => break,
+        };
+        let Some(next) = next else { break };
+        found = Some(next.span());
+        value = Some(next.get_ref());
+    }
+    found
+}
+
+/// Line and column, both from 1; the column in characters.
+fn place(text: &str, span: &Range<usize>) -> Option<(usize, usize)> {
+    let before = text.get(..span.start)?;
+    let line = before.lines().count().max(1);
+    let begun = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
+    let column = before.get(begun..)?.chars().count().saturating_add(1);
+    let line = if before.ends_with('\n') { line.saturating_add(1) } else { line };
+    Some((line, column))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    const TEXT: &str =
+        "a = 1\n\nlist = [\n  \"é\", \"two\",\n]\n[t]\nk = \"v\"\n[[m]]\nu = 1\n[[m]]\n u = 2\n";
+
+    fn of(at: &[Key]) -> Option<(usize, usize)> {
+        span(TEXT, at).and_then(|span| place(TEXT, &span))
+    }
+
+    #[test]
+    fn a_value_is_found_by_line_and_column() {
+        assert_eq!(of(&[Key::Of("a")]), Some((1, 5)));
+        assert_eq!(of(&[Key::Of("list"), Key::At(1)]), Some((4, 8)));
+        assert_eq!(of(&[Key::Of("t"), Key::Of("k")]), Some((7, 5)));
+        assert_eq!(of(&[Key::Of("m"), Key::At(1), Key::Of("u")]), Some((11, 6)));
+        // A list that is written as one value, and a key that is not there.
+        assert_eq!(of(&[Key::Of("t"), Key::Of("k"), Key::At(0)]), Some((7, 5)));
+        assert_eq!(of(&[Key::Of("none")]), None);
+    }
+}
