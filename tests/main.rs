@@ -37,6 +37,8 @@ mod compromised_node;
 mod custody;
 mod resume;
 mod keys;
+mod mirrors;
+mod deploy;
 mod bad_input;
 mod bad_carried;
 mod authority;

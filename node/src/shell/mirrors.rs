@@ -13,7 +13,6 @@ use super::control::MirrorStatus;
 use super::node::Node;
 use super::report::Report;
 use crate::config::MirrorOf;
-use crate::fault::Fault;
 use crate::limits::MIRROR_QUESTIONS;
 use crate::protocol::{Event, Identity, Peer, Request, RequestId};
 use follower::Follower;
@@ -106,8 +105,8 @@ impl Mirrors {
 }
 
 impl Node {
-    pub(super) fn mirror_said(&mut self, peer: &Peer, news: News) -> Result<(), Fault> {
-        let Some(mirror) = self.mirrors.followed.get_mut(peer) else { return Ok(()) };
+    pub(super) fn mirror_said(&mut self, peer: &Peer, news: News) {
+        let Some(mirror) = self.mirrors.followed.get_mut(peer) else { return };
         match news {
             News::Event(event) => self.feed(*event),
             News::Answers if !mirror.answers => {
@@ -126,6 +125,5 @@ impl Node {
                 }
             }
         }
-        Ok(())
     }
 }

@@ -81,7 +81,7 @@ pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
                 Some(message) => node.builder_said(message),
                 None => Err(Fault::text("the builder ended; its last message says why")),
             },
-            Some((mirror, said)) = from_mirrors.recv() => node.mirror_said(&mirror, said),
+            Some((mirror, said)) = from_mirrors.recv() => { node.mirror_said(&mirror, said); Ok(()) }
             fetched = node.fetches.recv() => node.fetched(fetched),
             _ = beat.tick() => { node.beat(); Ok(()) }
             () = &mut stop => break Ok(()),

@@ -1,6 +1,6 @@
 //! How the node is, as `reattest status`, `reattest peers` and the metrics tell it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::SystemTime;
 
 use reattest_attestation::Timestamp;
@@ -44,7 +44,7 @@ impl Node {
             origin: origin.to_string(),
             operator: self.operator_of(origin),
             size,
-            head_stored: changed(self.config.data.join("logs").join(origin.to_string())),
+            head_stored: changed(&self.config.data.join("logs").join(origin.to_string())),
             forked: self.core.is_forked(origin),
         }
     }
@@ -73,7 +73,7 @@ fn is_mirror(peer: &PeerView) -> bool {
 }
 
 /// When a log's checkpoint was written last.
-fn changed(log: PathBuf) -> Option<Timestamp> {
+fn changed(log: &Path) -> Option<Timestamp> {
     let at = std::fs::metadata(log.join("checkpoint")).ok()?.modified().ok()?;
     let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     Some(Timestamp::from_unix(i64::try_from(since.as_secs()).ok()?))

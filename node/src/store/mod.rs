@@ -94,9 +94,13 @@ impl Store {
     /// directory, or reads it over HTTP, finds them by it.
     fn name_logs(&self) -> Result<(), LogError> {
         let path = self.root.join("logs/origins");
-        let text: String = self.logs.keys().map(|origin| format!("{origin}\n")).collect();
+        let mut text = String::new();
+        for origin in self.logs.keys() {
+            text.push_str(&origin.to_string());
+            text.push('\n');
+        }
         let fail = |source| LogError::io(&path, source);
-        if durable::read(&path).map_err(fail)?.unwrap_or_default() == text.as_bytes() {
+        if durable::read(&path).map_err(fail)?.as_deref() == Some(text.as_bytes()) {
             return Ok(());
         }
         durable::write(&path, text.as_bytes()).map_err(fail)

@@ -76,9 +76,9 @@ pub(super) fn text(status: &Status, bytes_on_disk: u64) -> String {
     }
     text.gauge("queue", "How many releases are built, wait, or were given up?");
     let queue = &status.queue;
-    let states =
+    let counts =
         [("running", queue.running), ("waiting", queue.waiting), ("given-up", queue.given_up)];
-    for (state, count) in states {
+    for (state, count) in counts {
         text.labelled("queue", &[("state", state)], count);
     }
     text.gauge("signer_awaits_witnesses", "Does the signer wait for witnesses before it signs?");
