@@ -385,5 +385,5 @@ fn a_mistake_in_the_configuration_is_told_with_line_and_column() {
     with("[https]", &format!("line {}, column 2", lines + 1));
     fs::write(member.config(), good.replace("peers = []", "peers = [\"here\"]")).unwrap();
     let output = member.command(&["status"]).output().unwrap();
-    assert!(said(&output).contains("column 10: found \"here\""), "{}", said(&output));
+    assert!(said(&output).contains("column 10: peers[0]: found \"here\""), "{}", said(&output));
 }

@@ -30,14 +30,21 @@ impl Mistake {
         Self { at: at.to_vec(), why: why.into() }
     }
 
-    /// The mistake with its place, as the parser of TOML tells its own.
+    /// The mistake with its place, as the parser of TOML tells its own, and the way to it.
     pub(super) fn within(&self, file: &Path, text: &str) -> Fault {
-        let file = file.display();
+        let (file, way, why) = (file.display(), self.way(), &self.why);
         Fault::text(match span(text, &self.at).and_then(|span| place(text, &span)) {
-            Some((line, column)) => {
-                format!("{file}, line {line}, column {column}: {}", self.why)
-            }
-            None => format!("{file}: {}", self.why),
+            Some((line, column)) => format!("{file}, line {line}, column {column}: {way}: {why}"),
+            None => format!("{file}: {way}: {why}"),
+        })
+    }
+
+    /// The way to the value, as `mirror[1].url`.
+    fn way(&self) -> String {
+        self.at.iter().fold(String::new(), |way, key| match key {
+            Key::Of(name) if way.is_empty() => (*name).to_owned(),
+            Key::Of(name) => format!("{way}.{name}"),
+            Key::At(place) => format!("{way}[{place}]"),
         })
     }
 }
