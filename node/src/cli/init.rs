@@ -161,6 +161,16 @@ impl Init {
              listen = [\"/ip4/0.0.0.0/tcp/4101\"]\n\
              peers = []\n\
              \n\
+             # Peers that nobody named: on the local network, and those that others know.\n\
+             # [find]\n\
+             # local_network = true\n\
+             # peers = true\n\
+             \n\
+             # For the role \"witness\": a key of its own, and its name in cosignatures.\n\
+             # [witness]\n\
+             # name = \"witness.example/w1\"\n\
+             # key = \"witness.key\"\n\
+             \n\
              # Logs, documents and metrics over HTTP, for this machine; `public = true` for others.\n\
              # [http]\n\
              # listen = \"127.0.0.1:4180\"\n\
