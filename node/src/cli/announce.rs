@@ -30,18 +30,14 @@ impl Announce {
             return Err(Fault::text(format!("{} publishes nothing", release.source())));
         };
         let purl = published.purl.clone();
-        let socket = config.socket();
-        match control::ask(&socket, &Ask::Announce { purl: purl.clone(), again: self.again })? {
-            Some(Answer::Announced(index)) => {
+        let ask = Ask::Announce { purl: purl.clone(), again: self.again };
+        match control::ask_running(&config.socket(), &ask)? {
+            Answer::Announced(index) => {
                 output::line(&format!("{purl} announced, entry {index} of the own log"));
                 Ok(Exit::Fine)
             }
-            Some(Answer::Failed(why)) => Err(Fault::new("the node did not announce", why)),
-            Some(_) => Err(Fault::text("the node answered another question")),
-            None => Err(Fault::text(format!(
-                "no node runs at {}; start one with `reattest node`",
-                socket.display()
-            ))),
+            Answer::Failed(why) => Err(Fault::new("the node did not announce", why)),
+            _ => Err(Fault::text("the node answered another question")),
         }
     }
 }

@@ -18,16 +18,8 @@ pub(super) struct Peers {
 
 impl Peers {
     pub(super) fn run(&self, config: &Config) -> Result<Exit, Fault> {
-        let socket = config.socket();
-        let peers = match control::ask(&socket, &Ask::Peers)? {
-            Some(Answer::Peers(peers)) => peers,
-            Some(_) => return Err(Fault::text("the node answered another question")),
-            None => {
-                return Err(Fault::text(format!(
-                    "no node runs at {}; start one with `reattest node`",
-                    socket.display()
-                )));
-            }
+        let Answer::Peers(peers) = control::ask_running(&config.socket(), &Ask::Peers)? else {
+            return Err(Fault::text("the node answered another question"));
         };
         if self.json {
             output::json(&peers)?;

@@ -19,16 +19,8 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn run(&self, config: &Config) -> Result<Exit, Fault> {
-        let socket = config.socket();
-        let queue = match control::ask(&socket, &Ask::Queue)? {
-            Some(Answer::Queue(queue)) => queue,
-            Some(_) => return Err(Fault::text("the node answered another question")),
-            None => {
-                return Err(Fault::text(format!(
-                    "no node runs at {}; start one with `reattest node`",
-                    socket.display()
-                )));
-            }
+        let Answer::Queue(queue) = control::ask_running(&config.socket(), &Ask::Queue)? else {
+            return Err(Fault::text("the node answered another question"));
         };
         if self.json {
             output::json(&queue)?;

@@ -19,16 +19,8 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn run(&self, config: &Config) -> Result<Exit, Fault> {
-        let socket = config.socket();
-        let status = match control::ask(&socket, &Ask::Status)? {
-            Some(Answer::Status(status)) => status,
-            Some(_) => return Err(Fault::text("the node answered another question")),
-            None => {
-                return Err(Fault::text(format!(
-                    "no node runs at {}; start one with `reattest node`",
-                    socket.display()
-                )));
-            }
+        let Answer::Status(status) = control::ask_running(&config.socket(), &Ask::Status)? else {
+            return Err(Fault::text("the node answered another question"));
         };
         if self.json {
             output::json(&status)?;

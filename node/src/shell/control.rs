@@ -231,6 +231,14 @@ pub fn ask(socket: &Path, question: &Ask) -> Result<Option<Answer>, Fault> {
     read_frame(&mut stream).map(Some).map_err(fail)
 }
 
+/// Asks the node behind a socket, which must run.
+pub fn ask_running(socket: &Path, question: &Ask) -> Result<Answer, Fault> {
+    ask(socket, question)?.ok_or_else(|| {
+        let at = socket.display();
+        Fault::text(format!("no node runs at {at}; start one with `reattest node`"))
+    })
+}
+
 fn is_absent(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionRefused, NotFound};
     matches!(error.kind(), NotFound | ConnectionRefused)
