@@ -77,8 +77,8 @@ fuzz-tools: deps
 # Ratios of release builds, measured in one run; the first time builds everything again, optimized.
 bench: deps
 	@echo "note: a release build comes first, 8 to 10 minutes on two cores when nothing is built yet"
-	cargo build --release --locked -p reattest -p reattest-tests
-	cargo bench --locked -p reattest -p reattest-tests --bench ratios -- $(BENCH)
+	cargo build --release --locked -p reattest -p reattest-tests --bin reattest --bench ratios
+	cargo bench --locked -p reattest -p reattest-tests --bin reattest --bench ratios -- $(BENCH)
 
 # Licences, bans and sources; advisories too where their database can be had.
 deny:

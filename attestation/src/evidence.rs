@@ -31,7 +31,7 @@ pub enum Completeness {
     /// Whole logs were followed, so dissent would have been seen.
     #[serde(rename = "checked")]
     Complete,
-    /// A bundle: it cannot show that nobody dissents.
+    /// A bundle, or logs that have not all come yet: it cannot show that nobody dissents.
     #[serde(rename = "unchecked")]
     Excerpt,
 }

@@ -132,9 +132,9 @@ fn unchecked(policy: &Policy, relevant: Relevant<'_>) -> Option<Reason> {
     (policy.demands().checked_dissent && excerpt).then(|| {
         Reason::new(
             "unchecked-dissent",
-            "a bundle, which cannot show that nobody dissents",
+            "evidence without whole logs (a bundle, or a log on its way), which cannot show that nobody dissents",
             "whole logs, as the policy's unchecked_dissent = \"refuse\" asks",
-            "ask a node that follows the operators' logs",
+            "ask a node that follows the operators' logs and has caught up with them",
         )
     })
 }

@@ -7,7 +7,7 @@ use reattest_attestation::export::LinkDocument;
 use reattest_attestation::log::Origin;
 use reattest_attestation::{
     Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, HashedFile, LoggedAt,
-    OperatorWord, Policy, Purl, Question, Revocation, Verdict, conclude,
+    OperatorWord, Policy, PublicKey, Purl, Question, Revocation, Verdict, conclude,
 };
 
 use crate::clock;
@@ -42,11 +42,14 @@ pub enum EvidenceError {
 /// The heads of all logs come along: who is silent must be seen to be silent lately. So does what
 /// operators say about the keys of these logs: a revocation that is withheld would leave a stolen key
 /// its votes.
+///
+/// A log that is caught up with answers already, under the head that it is on its way to. What has not
+/// come yet may hold a dissent: such evidence is an excerpt.
 pub fn evidence(
     store: &Store,
     index: &dyn Index,
     selector: &Selector,
-) -> Result<Bundle, EvidenceError> {
+) -> Result<(Bundle, Completeness), EvidenceError> {
     let mut places: BTreeSet<Place> = index.find(selector)?.into_iter().collect();
     if matches!(selector, Selector::File(_)) {
         // What others published under the same name decides too.
@@ -72,7 +75,48 @@ pub fn evidence(
             add_entry(&mut bundle, store, log, place.index, sizes)?;
         }
     }
-    Ok(bundle)
+    let mut complete = Completeness::Complete;
+    for log in store.logs().filter(|log| log.ahead().is_some()) {
+        let of_log = places.iter().filter(|place| place.origin == *log.origin());
+        let beyond = of_log.map(|place| place.index).filter(|index| *index >= log.published());
+        let added = add_ahead(&mut bundle, store, log, beyond)?;
+        if added || log.published() == 0 {
+            complete = Completeness::Excerpt;
+        }
+    }
+    Ok((bundle, complete))
+}
+
+/// Adds the entries of a log that no published head covers yet and the head covers that the log is on
+/// its way to, with that head; whether there were any.
+fn add_ahead(
+    bundle: &mut Bundle,
+    store: &Store,
+    log: &Log,
+    places: impl Iterator<Item = u64>,
+) -> Result<bool, LogError> {
+    let Some(ahead) = log.ahead() else { return Ok(false) };
+    let Some(key) = ahead.key() else { return Ok(false) };
+    let (size, mut added) = (ahead.checkpoint().unverified().size, false);
+    for index in places {
+        let Some(proof) = log.inclusion_ahead(index)? else { continue };
+        let Some(envelope) = log.entry(index)?.and_then(|entry| Envelope::parse(&entry).ok())
+        else {
+            continue;
+        };
+        add_documents(bundle, store, &key, envelope.as_bytes());
+        let (digest, origin) = (envelope.digest(), log.origin().clone());
+        bundle.proofs.push(LoggedAt { envelope: digest, origin, size, proof });
+        bundle.envelopes.push(envelope);
+        added = true;
+    }
+    if added {
+        bundle.checkpoints.push(ahead.checkpoint().clone());
+        let known = |one: &Envelope| bundle.certificates.contains(one);
+        let certificate = ahead.certificate().filter(|one| !known(one));
+        bundle.certificates.extend(certificate);
+    }
+    Ok(added)
 }
 
 /// Up to where the operator that certified a log's key vouches for the log, where it ended the key.
@@ -132,7 +176,22 @@ fn add_entry(
     let (Ok(envelope), Some(proof)) = (Envelope::parse(&entry), log.inclusion(index, size)?) else {
         return Ok(());
     };
-    for digest in claim_of(&key, &entry).iter().flat_map(documents_of) {
+    add_documents(bundle, store, &key, &entry);
+    let (digest, origin) = (envelope.digest(), log.origin().clone());
+    for other in vouched.iter().filter(|other| index < **other && **other < size) {
+        if let Some(proof) = log.inclusion(index, *other)? {
+            let origin = origin.clone();
+            bundle.proofs.push(LoggedAt { envelope: digest, origin, size: *other, proof });
+        }
+    }
+    bundle.proofs.push(LoggedAt { envelope: digest, origin, size, proof });
+    bundle.envelopes.push(envelope);
+    Ok(())
+}
+
+/// Adds the documents that an entry names and that are here.
+fn add_documents(bundle: &mut Bundle, store: &Store, key: &PublicKey, entry: &[u8]) {
+    for digest in claim_of(key, entry).iter().flat_map(documents_of) {
         let Some(document) = store.document(digest) else {
             continue;
         };
@@ -147,16 +206,6 @@ fn add_entry(
             shelf.push(document);
         }
     }
-    let (digest, origin) = (envelope.digest(), log.origin().clone());
-    for other in vouched.iter().filter(|other| index < **other && **other < size) {
-        if let Some(proof) = log.inclusion(index, *other)? {
-            let origin = origin.clone();
-            bundle.proofs.push(LoggedAt { envelope: digest, origin, size: *other, proof });
-        }
-    }
-    bundle.proofs.push(LoggedAt { envelope: digest, origin, size, proof });
-    bundle.envelopes.push(envelope);
-    Ok(())
 }
 
 /// Where evidence comes from.
@@ -175,14 +224,14 @@ impl Source {
     pub fn gather(&self, selector: &Selector) -> Result<(Bundle, Completeness), Fault> {
         match self {
             Self::Bundle(bytes) => Ok((parse(bytes)?, Completeness::Excerpt)),
-            Self::Disk(data) => Ok((from_disk(data, selector)?, Completeness::Complete)),
+            Self::Disk(data) => from_disk(data, selector),
             Self::Node(config) => {
                 let ask = Ask::Evidence(selector.clone());
                 match control::ask(&config.socket(), &ask)? {
-                    Some(Answer::Evidence(bytes)) => Ok((parse(&bytes)?, Completeness::Complete)),
+                    Some(Answer::Evidence { bundle, complete }) => Ok((parse(&bundle)?, complete)),
                     Some(Answer::Failed(why)) => Err(Fault::new("the node failed", why)),
                     Some(_) => Err(Fault::text("the node answered another question")),
-                    None => Ok((from_disk(&config.data, selector)?, Completeness::Complete)),
+                    None => from_disk(&config.data, selector),
                 }
             }
         }
@@ -194,7 +243,7 @@ fn parse(bytes: &[u8]) -> Result<Bundle, Fault> {
 }
 
 /// Evidence from the logs on disk, where no node runs.
-pub fn from_disk(data: &Path, selector: &Selector) -> Result<Bundle, Fault> {
+pub fn from_disk(data: &Path, selector: &Selector) -> Result<(Bundle, Completeness), Fault> {
     if !data.is_dir() {
         return Err(Fault::text(format!(
             "no evidence: {} does not exist; run `reattest node`, or name a bundle with --bundle",

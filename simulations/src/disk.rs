@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reattest::limits::RESPONSE_ENTRY_BYTES;
 use reattest::protocol::{Change, CheckedHead, Fork, Head, Identity, Recovered, Response};
-use reattest_attestation::log::tiles::{decode_entries, encode_entry};
+use reattest_attestation::log::tiles::encode_entry;
 use reattest_attestation::log::{ConsistencyProof, Frontier, Origin, leaf_hash, prove_consistency};
 use reattest_attestation::{Digest, Timestamp};
 use serde_bytes::ByteBuf;
@@ -52,9 +52,8 @@ impl Disk {
     }
 
     /// Appends entries that were pulled from a peer. Here lives the canary.
-    pub fn extend(&mut self, origin: &Origin, from: u64, bundle: &[u8]) -> bool {
-        let entries = decode_entries(bundle).unwrap_or_default();
-        let mut entries: Vec<Vec<u8>> = entries.into_iter().map(<[u8]>::to_vec).collect();
+    pub fn extend(&mut self, origin: &Origin, from: u64, entries: &[&[u8]]) -> bool {
+        let mut entries: Vec<Vec<u8>> = entries.iter().map(|entry| entry.to_vec()).collect();
         if self.loses_entries && from > 0 {
             entries.pop();
         }

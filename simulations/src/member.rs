@@ -270,9 +270,10 @@ impl Member {
                 let document = self.disk.documents.get(&digest).cloned().map(ByteBuf::from);
                 self.reply(ticket, None, Response::Document(document), out)?;
             }
-            Effect::Extend { origin, from, bundle } => {
+            Effect::Extend(range) => {
                 self.spend()?;
-                let written = self.disk.extend(&origin, from, &bundle);
+                let origin = range.origin().clone();
+                let written = self.disk.extend(&origin, range.from(), &range.entries());
                 let done =
                     if written { Event::Extended { origin } } else { Event::NotStored { origin } };
                 return Ok(Some(done));

@@ -18,7 +18,7 @@ pub use proof::{
     prove_inclusion, verify_consistency, verify_inclusion,
 };
 pub use stored::{
-    StoredHashes, stored_consistency, stored_frontier, stored_inclusion, stored_root,
+    Beyond, StoredHashes, stored_consistency, stored_frontier, stored_inclusion, stored_root,
 };
 pub use tlog_proof::{TlogProof, TlogProofError};
 pub use tree::{Frontier, leaf_hash};

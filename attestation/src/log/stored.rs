@@ -3,6 +3,8 @@
 //! The functions of [`super::proof`] and [`super::tree`] over all leaf hashes are their oracle in
 //! the tests.
 
+use std::collections::BTreeMap;
+
 use crate::digest::Digest;
 use crate::log::proof::{ConsistencyProof, InclusionProof};
 use crate::log::tree::{Frontier, fold, node_hash};
@@ -87,6 +89,81 @@ pub fn stored_consistency<S: StoredHashes + ?Sized>(
     }
     path.reverse();
     Ok(Some(ConsistencyProof { hashes: path }))
+}
+
+/// What a consistency proof tells of a tree beyond the leaves that are stored: enough to prove each
+/// stored leaf under the larger head already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beyond {
+    stored: u64,
+    size: u64,
+    /// Roots over ranges of leaves that are not stored.
+    roots: BTreeMap<(u64, u64), Digest>,
+}
+
+impl Beyond {
+    /// Reads a proof that holds between the tree of `stored` leaves and that of `size`; `None` where
+    /// it cannot be one of these.
+    pub fn of(stored: u64, size: u64, proof: &ConsistencyProof) -> Option<Self> {
+        let (mut roots, mut low, mut high) = (BTreeMap::new(), 0, size);
+        let mut hashes = proof.hashes.iter().rev();
+        while 0 < stored && stored < high {
+            let middle = low + split(high - low);
+            let hash = *hashes.next()?;
+            if stored <= middle {
+                roots.insert((middle, high), hash);
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        (0 < stored && stored <= size).then_some(Self { stored, size, roots })
+    }
+
+    /// Leaves that are stored.
+    pub fn stored(&self) -> u64 {
+        self.stored
+    }
+
+    /// The audit path of a stored leaf in the larger tree; `None` where it is not stored.
+    pub fn inclusion<S: StoredHashes + ?Sized>(
+        &self,
+        hashes: &S,
+        index: u64,
+    ) -> Result<Option<InclusionProof>, S::Error> {
+        if index >= self.stored {
+            return Ok(None);
+        }
+        let (mut low, mut high) = (0, self.size);
+        let mut path = Vec::new();
+        while high - low > 1 {
+            let middle = low + split(high - low);
+            let beside = if index < middle { (middle, high) } else { (low, middle) };
+            let Some(hash) = self.root(hashes, beside)? else { return Ok(None) };
+            path.push(hash);
+            (low, high) = if index < middle { (low, middle) } else { (middle, high) };
+        }
+        path.reverse();
+        Ok(Some(InclusionProof { index, hashes: path }))
+    }
+
+    /// The root over a range of the splits of RFC 6962, stored, beyond, or both.
+    fn root<S: StoredHashes + ?Sized>(
+        &self,
+        hashes: &S,
+        (low, high): (u64, u64),
+    ) -> Result<Option<Digest>, S::Error> {
+        if high <= self.stored {
+            return range(hashes, low, high).map(Some);
+        }
+        if low >= self.stored {
+            return Ok(self.roots.get(&(low, high)).copied());
+        }
+        let middle = low + split(high - low);
+        let left = self.root(hashes, (low, middle))?;
+        let right = self.root(hashes, (middle, high))?;
+        Ok(left.zip(right).map(|(left, right)| node_hash(left, right)))
+    }
 }
 
 /// The root over the leaves from `low` until `high`, where `low` is a multiple of every full
@@ -204,6 +281,31 @@ mod tests {
                 assert_eq!(consistency, prove_consistency(&tiles.leaves, at), "{at} of {size}");
             }
         }
+    }
+
+    #[test]
+    fn stored_leaves_are_proven_under_a_head_that_is_not_all_here() {
+        for size in SIZES {
+            let all = tiles(size);
+            let size = u64::from(size);
+            for stored in [1, 2, 7, 255, 256, 257, size / 2, size - 1, size] {
+                let Some(proof) = prove_consistency(&all.leaves, stored) else { continue };
+                let beyond = Beyond::of(stored, size, &proof).unwrap();
+                // What is not stored cannot be asked for.
+                let here = all.leaves[..usize::try_from(stored).unwrap()].to_vec();
+                let here = Tiles { leaves: here, reads: Cell::new(0) };
+                for at in [0, 1, stored / 2, stored - 1] {
+                    let expected = prove_inclusion(&all.leaves, at).filter(|_| at < stored);
+                    let found = beyond.inclusion(&here, at).unwrap();
+                    assert_eq!(found, expected, "{at} of {stored} of {size}");
+                }
+                assert_eq!(beyond.inclusion(&here, stored).unwrap(), None);
+            }
+        }
+        let none = ConsistencyProof { hashes: Vec::new() };
+        assert_eq!(Beyond::of(0, 9, &none), None);
+        assert_eq!(Beyond::of(3, 9, &none), None, "a proof that is too short");
+        assert_eq!(Beyond::of(9, 3, &none), None);
     }
 
     #[test]

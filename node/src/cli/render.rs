@@ -44,7 +44,9 @@ fn headline(verdict: &Verdict) -> String {
     let quorum = &verdict.quorum;
     let dissent = match verdict.dissent {
         Completeness::Complete => "checked",
-        Completeness::Excerpt => "unchecked: a bundle cannot show that nobody dissents",
+        Completeness::Excerpt => {
+            "unchecked: not all of the logs is here, so somebody may dissent unseen"
+        }
     };
     let met = if verdict.verdict == Conclusion::Accepted { "quorum met: " } else { "" };
     format!(

@@ -237,7 +237,7 @@ async fn listening(
 
 fn evidence(answer: Answer) -> Result<Vec<u8>, Fault> {
     match answer {
-        Answer::Evidence(bundle) => Ok(bundle.into_vec()),
+        Answer::Evidence { bundle, .. } => Ok(bundle.into_vec()),
         Answer::Failed(why) => Err(Fault::new("the node gave no evidence", why)),
         _ => Err(Fault::text("the node answered another question")),
     }

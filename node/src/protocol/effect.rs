@@ -7,6 +7,7 @@ use super::addresses::Address;
 use super::heads::CheckedHead;
 use super::message::{Fork, Request, Response};
 use super::peers::{MessageId, Peer, RequestId, Ticket};
+use super::pull::ProvenRange;
 use super::queue::Change;
 use super::refusal::Refusal;
 
@@ -71,15 +72,9 @@ pub enum Effect {
         /// The SHA-256 of the document.
         digest: Digest,
     },
-    /// Append entries to a log: they are proven under a head that is stored later.
-    Extend {
-        /// Which log.
-        origin: Origin,
-        /// The index of the first entry.
-        from: u64,
-        /// The entries, in the encoding of a C2SP entry bundle.
-        bundle: Vec<u8>,
-    },
+    /// Append entries to a log: the head that they are proven under is stored once all under it are
+    /// here.
+    Extend(Box<ProvenRange>),
     /// Forget the entries beyond a size: they belong to no head.
     Rewind {
         /// Which log.

@@ -35,6 +35,7 @@ pub use event::{BuildEnd, Event, Recovered};
 pub use heads::{CheckedHead, Followed};
 pub use message::{Fork, Gossip, Head, Request, Response};
 pub use peers::{MessageId, Peer, PeerView, RequestId, Ticket, protocol_name};
+pub use pull::ProvenRange;
 pub use queue::{Change, Queue};
 pub use refusal::Refusal;
 pub use schedule::Listed;
@@ -211,15 +212,15 @@ impl Core {
 
     /// Learns from entries that a signed head covers, of which the first stands at this place: what
     /// is announced, what is done, which documents they name.
-    fn learn_entries(
+    fn learn_entries<E: AsRef<[u8]>>(
         &mut self,
         key: PublicKey,
         (origin, first): (&Origin, u64),
-        entries: &[Vec<u8>],
+        entries: &[E],
     ) {
         for (index, entry) in (first..).zip(entries) {
             // An entry that does not verify is evidence against its key; nothing is learned from it.
-            let claim = claim_of(&key, entry);
+            let claim = claim_of(&key, entry.as_ref());
             if let Some(claim) = &claim {
                 self.documents.want(claim);
             }

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reattest_attestation::log::tiles::decode_entries;
-use reattest_attestation::log::{ConsistencyProof, Frontier, leaf_hash, verify_consistency};
+use reattest_attestation::log::{
+    ConsistencyProof, Frontier, Origin, leaf_hash, verify_consistency,
+};
 use reattest_attestation::{Digest, Timestamp};
 
 use super::heads::CheckedHead;
@@ -49,10 +51,53 @@ pub(super) struct Arrived {
     pub(super) proof: Vec<Digest>,
 }
 
+/// Consecutive entries of a log that stand under a head which its key signed. Only a pull makes them,
+/// when it has checked that.
+#[derive(Debug)]
+pub struct ProvenRange {
+    from: u64,
+    bundle: Vec<u8>,
+    leaves: Vec<Digest>,
+    head: CheckedHead,
+    proof: ConsistencyProof,
+}
+
+impl ProvenRange {
+    /// The log.
+    pub fn origin(&self) -> &Origin {
+        self.head.origin()
+    }
+
+    /// The place of the first entry.
+    pub fn from(&self) -> u64 {
+        self.from
+    }
+
+    /// The entries, at least one and at most a tile's.
+    pub fn entries(&self) -> Vec<&[u8]> {
+        decode_entries(&self.bundle).unwrap_or_default()
+    }
+
+    /// The leaf hash of each entry.
+    pub fn leaves(&self) -> &[Digest] {
+        &self.leaves
+    }
+
+    /// The head.
+    pub fn head(&self) -> &CheckedHead {
+        &self.head
+    }
+
+    /// The way from the tree that ends with these entries to the head.
+    pub fn proof(&self) -> &ConsistencyProof {
+        &self.proof
+    }
+}
+
 /// What a range turned out to be.
 pub(super) enum Proven {
     /// Entries that stand under the head; with them the frontier after them.
-    Entries(Vec<Vec<u8>>, Frontier),
+    Entries(ProvenRange, Frontier),
     /// Not what was asked for, whatever is held here.
     Wrong,
     /// A well-formed range that does not continue what is held here.
@@ -114,22 +159,21 @@ impl Pull {
         });
     }
 
-    /// Checks a range that begins where the frontier ends.
-    pub(super) fn prove(&self, range: &Arrived) -> Proven {
-        let Ok(entries) = decode_entries(&range.bundle) else {
+    /// Checks what was asked for from the frontier until an entry.
+    pub(super) fn prove(&self, until: u64, bundle: Vec<u8>, proof: Vec<Digest>) -> Proven {
+        let Ok(entries) = decode_entries(&bundle) else {
             return Proven::Wrong;
         };
-        let asked = range.until.saturating_sub(self.frontier.size());
-        if entries.is_empty() || entries.len() as u64 > asked {
+        let from = self.frontier.size();
+        if entries.is_empty() || entries.len() as u64 > until.saturating_sub(from) {
             return Proven::Wrong;
         }
+        let leaves: Vec<Digest> = entries.into_iter().map(leaf_hash).collect();
         let mut frontier = self.frontier.clone();
-        for entry in &entries {
-            frontier.push(leaf_hash(entry));
-        }
+        leaves.iter().for_each(|leaf| frontier.push(*leaf));
         let tree = (frontier.size(), frontier.root());
         let head = (self.target.size(), self.target.root());
-        let proof = ConsistencyProof { hashes: range.proof.clone() };
+        let proof = ConsistencyProof { hashes: proof };
         let holds = if tree.0 == head.0 {
             proof.hashes.is_empty() && tree.1 == head.1
         } else {
@@ -138,6 +182,7 @@ impl Pull {
         if !holds {
             return Proven::Elsewhere;
         }
-        Proven::Entries(entries.into_iter().map(<[u8]>::to_vec).collect(), frontier)
+        let head = self.target.clone();
+        Proven::Entries(ProvenRange { from, bundle, leaves, head, proof }, frontier)
     }
 }

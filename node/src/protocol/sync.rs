@@ -155,32 +155,30 @@ impl Core {
             let Some(pull) = &mut log.pull else { return };
             let at = pull.frontier.size();
             let Some(range) = pull.arrived.remove(&at) else { return };
-            match pull.prove(&range) {
-                Proven::Entries(entries, frontier) => {
+            let Arrived { peer, until, bundle, proof } = range;
+            match pull.prove(until, bundle, proof) {
+                Proven::Entries(range, frontier) => {
                     let size = frontier.size();
-                    if size < range.until {
-                        pull.gaps.insert(size, range.until);
+                    if size < until {
+                        pull.gaps.insert(size, until);
                     }
                     pull.proven = true;
                     pull.frontier = frontier;
                     pull.unstored = pull.unstored.saturating_add(1);
-                    let learns = pull.target.size().saturating_sub(at) <= LEARNED_ENTRIES;
-                    let key = pull.target.key();
-                    let bundle = range.bundle;
-                    effects.push(Effect::Extend { origin: origin.clone(), from: at, bundle });
-                    if learns {
-                        self.learn_entries(key, (origin, at), &entries);
+                    if pull.target.size().saturating_sub(at) <= LEARNED_ENTRIES {
+                        self.learn_entries(range.head().key(), (origin, at), &range.entries());
                     }
+                    effects.push(Effect::Extend(Box::new(range)));
                 }
                 Proven::Wrong => {
-                    pull.gaps.insert(at, range.until);
-                    pull.pass_over(&range.peer);
-                    self.peers.refuse(&range.peer, Refusal::WrongEntries, effects);
+                    pull.gaps.insert(at, until);
+                    pull.pass_over(&peer);
+                    self.peers.refuse(&peer, Refusal::WrongEntries, effects);
                     return;
                 }
                 Proven::Elsewhere => {
-                    pull.gaps.insert(at, range.until);
-                    self.leads_elsewhere(origin, &range.peer, now, effects);
+                    pull.gaps.insert(at, until);
+                    self.leads_elsewhere(origin, &peer, now, effects);
                     return;
                 }
             }

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use reattest_attestation::{Purl, Timestamp};
+use reattest_attestation::{Completeness, Purl, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -57,8 +57,13 @@ pub enum Answer {
     Announced(u64),
     /// What waits, and what runs.
     Queue(QueueStatus),
-    /// A bundle, to be verified by whoever asked.
-    Evidence(ByteBuf),
+    /// Evidence.
+    Evidence {
+        /// A bundle, to be verified by whoever asked.
+        bundle: ByteBuf,
+        /// Whether a dissent would be in it.
+        complete: Completeness,
+    },
     /// The node could not.
     Failed(String),
 }

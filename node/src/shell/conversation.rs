@@ -15,6 +15,7 @@ use crate::protocol::{BuildEnd, Event};
 use crate::query;
 use crate::setup;
 use crate::signer::messages::{FromSigner, ToSigner};
+use crate::store::index::Selector;
 
 impl Node {
     pub(super) fn signer_said(&mut self, message: FromSigner) -> Result<(), Fault> {
@@ -138,15 +139,15 @@ impl Node {
                 }
             }
             Ask::Queue => Answer::Queue(self.queue_status()),
-            Ask::Evidence(selector) => {
-                let bundle = query::evidence(&self.store, &self.index, &selector);
-                let bytes = bundle
-                    .map_err(|error| error.to_string())
-                    .and_then(|bundle| bundle.to_bytes().map_err(|error| error.to_string()));
-                bytes.map_or_else(Answer::Failed, |bytes| Answer::Evidence(ByteBuf::from(bytes)))
-            }
+            Ask::Evidence(selector) => self.evidence(&selector).unwrap_or_else(Answer::Failed),
         };
         // A command that gave up needs no answer.
         let _gone = reply.send(answer);
+    }
+    fn evidence(&self, selector: &Selector) -> Result<Answer, String> {
+        let found = query::evidence(&self.store, &self.index, selector);
+        let (bundle, complete) = found.map_err(|error| error.to_string())?;
+        let bytes = bundle.to_bytes().map_err(|error| error.to_string())?;
+        Ok(Answer::Evidence { bundle: ByteBuf::from(bytes), complete })
     }
 }

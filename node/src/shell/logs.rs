@@ -7,7 +7,7 @@ use serde_bytes::ByteBuf;
 
 use super::node::Node;
 use crate::limits::RESPONSE_ENTRY_BYTES;
-use crate::protocol::{CheckedHead, Event, Response};
+use crate::protocol::{CheckedHead, Event, ProvenRange, Response};
 use crate::store::LogError;
 
 impl Node {
@@ -56,7 +56,8 @@ impl Node {
     }
 
     /// Writes entries that are proven under a head, and are durable once that head is.
-    pub(super) fn extend(&mut self, origin: Origin, from: u64, bundle: &[u8]) -> Event {
+    pub(super) fn extend(&mut self, range: &ProvenRange) -> Event {
+        let origin = range.origin().clone();
         if !self.store.has_room() {
             tracing::error!(
                 log = %origin,
@@ -65,11 +66,11 @@ impl Node {
             );
             return Event::NotStored { origin };
         }
-        let entries = decode_entries(bundle).unwrap_or_default();
-        let written = self.store.log_mut(&origin).and_then(|log| log.extend(from, &entries));
+        let written = self.store.log_mut(&origin).and_then(|log| log.take(range));
         match written {
             Ok(()) => {
-                if let Err(error) = self.index.take(&origin, from, &entries) {
+                let taken = self.index.take(&origin, range.from(), &range.entries());
+                if let Err(error) = taken {
                     tracing::warn!(%error, "the index is behind; it is rebuilt at the next start");
                 }
                 Event::Extended { origin }

@@ -325,9 +325,7 @@ impl Node {
                 let document = self.store.document(digest).map(ByteBuf::from);
                 self.transport.reply(ticket, Response::Document(document));
             }
-            Effect::Extend { origin, from, bundle } => {
-                return Some(self.extend(origin, from, &bundle));
-            }
+            Effect::Extend(range) => return Some(self.extend(&range)),
             Effect::Rewind { origin, size } => self.rewind(&origin, size),
             Effect::StoreHead { head } => return Some(self.store_head(&head)),
             Effect::Compare { head, with } => {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use reattest_attestation::log::{Checkpoint, Origin};
 use reattest_attestation::{
-    Announcement, ArtifactOutcome, Authority, BuildFacts, Certificate, Claim, Digest, Envelope,
-    Material, Purl, Rebuild, Retraction, SecretKey, Sign, Timestamp,
+    Announcement, ArtifactOutcome, Authority, BuildFacts, Bundle, Certificate, Claim, Completeness,
+    Digest, Envelope, Evidence, Material, Purl, Rebuild, Retraction, SecretKey, Sign, Timestamp,
 };
 
 use super::Store;
@@ -195,8 +195,47 @@ fn a_file_that_everybody_publishes_costs_no_more_than_another() {
     let error = crate::query::evidence(&store, &index, &Selector::File(empty)).unwrap_err();
     assert!(error.to_string().contains("more than 64 names"), "{error}");
     let one = Selector::Package(package(77_777));
-    let bundle = crate::query::evidence(&store, &index, &one).unwrap();
+    let (bundle, _) = crate::query::evidence(&store, &index, &one).unwrap();
     assert_eq!((bundle.envelopes.len(), bundle.proofs.len()), (1, 1));
+}
+
+/// A question is answered while the log that it needs is still coming in: the entry is proven under the
+/// head that the log is on its way to, and nobody is told that no dissent was missed.
+#[test]
+fn a_log_on_its_way_answers_already_and_as_an_excerpt() {
+    let data = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let entries = many(300);
+    // The whole log stands elsewhere; here are its first tile and nothing published.
+    let whole = store_of(other.path(), &entries);
+    let whole = whole.log(&origin()).unwrap();
+    let mut store = Store::open(data.path()).unwrap();
+    let mut index = StoredIndex::in_memory();
+    let log = store.log_mut(&origin()).unwrap();
+    log.extend(0, &entries[..256]).unwrap();
+    index.take(&origin(), 0, &entries[..256]).unwrap();
+    let asked = Selector::Package("pkg:deb/debian/p3@1?arch=all&distro=trixie".parse().unwrap());
+    let evidence = |store: &Store, index: &StoredIndex| {
+        let (bundle, complete) = crate::query::evidence(store, index, &asked).unwrap();
+        let read = Bundle::parse(&bundle.to_bytes().unwrap()).unwrap();
+        (Evidence::verify(&read, &"test".parse().unwrap(), complete), complete)
+    };
+    assert_eq!(evidence(&store, &index).0.rebuilds().len(), 0, "nothing says under which head");
+    let proof = whole.consistency(256, 300).unwrap().unwrap();
+    let head = (whole.checkpoint().unwrap(), whole.certificate().unwrap());
+    store.log_mut(&origin()).unwrap().lead_to(256, head, &proof);
+    let (found, complete) = evidence(&store, &index);
+    assert_eq!(complete, Completeness::Excerpt);
+    assert_eq!(found.refused(), []);
+    assert_eq!(found.rebuilds().len(), by_reading(&entries[..256], &asked).len());
+    // The rest comes: the same entries, and now it is known that nothing is missing.
+    let log = store.log_mut(&origin()).unwrap();
+    log.extend(256, &entries[256..]).unwrap();
+    index.take(&origin(), 256, &entries[256..]).unwrap();
+    log.publish(head.0.clone(), head.1).unwrap();
+    let (found, complete) = evidence(&store, &index);
+    assert_eq!(complete, Completeness::Complete);
+    assert_eq!(found.rebuilds().len(), by_reading(&entries, &asked).len());
 }
 
 /// What an unverified reading of an entry finds is what its verified claim says.

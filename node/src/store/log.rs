@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use reattest_attestation::limits::ENTRIES_PER_TILE;
 use reattest_attestation::log::tiles::{encode_entry, entries_path, tile_path};
 use reattest_attestation::log::{ForkProof, Origin, SignedCheckpoint, StoredHashes, leaf_hash};
-use reattest_attestation::{Bundle, Certificate, Certified, Envelope, PublicKey};
+use reattest_attestation::{Bundle, Certificate, Certified, Digest, Envelope, PublicKey};
 
+use super::ahead::Ahead;
 use super::durable::{self, Unsynced};
 use super::error::LogError;
 use super::hashes::LogHashes;
@@ -31,6 +32,8 @@ pub struct Log {
     certificate: Option<Vec<u8>>,
     /// The key that the certificate is of.
     key: Option<PublicKey>,
+    /// The head that it is on its way to.
+    pub(super) ahead: Option<Ahead>,
     unsynced: Unsynced,
     /// Bytes written since it was opened.
     written: u64,
@@ -73,6 +76,7 @@ impl Log {
             checkpoint,
             key: certificate.as_deref().and_then(key_of),
             certificate,
+            ahead: None,
             unsynced: Unsynced::default(),
             written: 0,
         })
@@ -152,22 +156,40 @@ impl Log {
     /// Appends entries from `from` on; they are on disk when this returns. Entries that are there
     /// already must be equal, so that a repeated append does no harm.
     pub fn append<E: AsRef<[u8]>>(&mut self, from: u64, entries: &[E]) -> Result<(), LogError> {
-        self.put(from, entries, Durable::Now)
+        self.put(from, entries, &leaves(entries), Durable::Now)
     }
 
     /// Appends entries from `from` on without waiting for the disk: what a power cut takes of them
     /// is cut back when the log is opened again. Nobody may be told that they are kept.
     pub fn extend<E: AsRef<[u8]>>(&mut self, from: u64, entries: &[E]) -> Result<(), LogError> {
-        self.put(from, entries, Durable::Later)
+        self.put(from, entries, &leaves(entries), Durable::Later)
+    }
+
+    /// As [`Log::extend`], with the leaf hashes that the entries were proven by.
+    pub(super) fn extend_hashed<E: AsRef<[u8]>>(
+        &mut self,
+        from: u64,
+        entries: &[E],
+        leaves: &[Digest],
+    ) -> Result<(), LogError> {
+        self.put(from, entries, leaves, Durable::Later)
     }
 
     fn put<E: AsRef<[u8]>>(
         &mut self,
         from: u64,
         entries: &[E],
+        leaves: &[Digest],
         durable: Durable,
     ) -> Result<(), LogError> {
-        let mut rest = self.beyond(from, entries)?;
+        let known = self.known(from, leaves)?;
+        let rest: Vec<(&[u8], Digest)> = entries
+            .iter()
+            .zip(leaves)
+            .skip(known)
+            .map(|(entry, leaf)| (entry.as_ref(), *leaf))
+            .collect();
+        let mut rest = rest.as_slice();
         while !rest.is_empty() {
             let room = TILE.saturating_sub(self.tail.len()).min(rest.len());
             let (now, later) = rest.split_at(room);
@@ -177,37 +199,35 @@ impl Log {
         if durable == Durable::Now { self.sync() } else { Ok(()) }
     }
 
-    /// What of these entries is new; those that are there must be equal.
-    fn beyond<'a, E: AsRef<[u8]>>(&self, from: u64, entries: &'a [E]) -> Result<&'a [E], LogError> {
+    /// How many of these entries are there already; those must be equal.
+    fn known(&self, from: u64, leaves: &[Digest]) -> Result<usize, LogError> {
         if from > self.size() {
             let (origin, size) = (self.origin.clone(), self.size());
             return Err(LogError::Gap { origin, size, index: from });
         }
         let known = usize::try_from(self.size().saturating_sub(from)).unwrap_or(usize::MAX);
-        let (known, new) = entries.split_at(known.min(entries.len()));
         let hashes = LogHashes::of(self);
-        for (index, entry) in (from..).zip(known) {
-            let leaf = leaf_hash(entry.as_ref());
-            if hashes.hash(0, index)? != leaf {
+        for (index, leaf) in (from..).zip(leaves).take(known) {
+            if hashes.hash(0, index)? != *leaf {
                 return Err(LogError::Conflict { origin: self.origin.clone(), index });
             }
         }
-        Ok(new)
+        Ok(known)
     }
 
     /// Appends entries, at most as many as the incomplete tile has room for. On disk is all of it
     /// or nothing, whatever fails.
-    fn put_in_tile<E: AsRef<[u8]>>(
+    fn put_in_tile(
         &mut self,
-        entries: &[E],
+        entries: &[(&[u8], Digest)],
         durable: Durable,
     ) -> Result<(), LogError> {
         let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(entries.len()));
         let (mut edge, mut completed) = (self.edge.clone(), Vec::new());
-        for entry in entries.iter().map(AsRef::as_ref) {
+        for (entry, leaf) in entries {
             encode_entry(entry, &mut bytes).map_err(|_| LogError::TooLong(entry.len()))?;
             ends.push(bytes.len());
-            completed.extend(edge.push(leaf_hash(entry)));
+            completed.extend(edge.push(*leaf));
         }
         let number = self.edge.full(0);
         let full = self.directory.join(entries_path(number, ENTRIES_PER_TILE));
@@ -283,6 +303,7 @@ impl Log {
         durable::write(&path, checkpoint.as_bytes())
             .map_err(|source| LogError::io(&path, source))?;
         self.checkpoint = Some(checkpoint);
+        self.ahead = None;
         partial::sweep(self, &[before, size]);
         Ok(())
     }
@@ -296,6 +317,7 @@ impl Log {
             let (origin, published) = (self.origin.clone(), self.published());
             return Err(LogError::Published { origin, published, size });
         }
+        self.ahead = None;
         let (number, width) = place_of(size);
         let mut edge = {
             let hashes = LogHashes::of(self);
@@ -320,6 +342,10 @@ impl Log {
     }
 }
 
+fn leaves<E: AsRef<[u8]>>(entries: &[E]) -> Vec<Digest> {
+    entries.iter().map(|entry| leaf_hash(entry.as_ref())).collect()
+}
+
 /// The tile in which an entry stands, and its place there.
 pub(super) fn place_of(index: u64) -> (u64, usize) {
     let number = index.wrapping_div(u64::from(ENTRIES_PER_TILE));
@@ -327,7 +353,7 @@ pub(super) fn place_of(index: u64) -> (u64, usize) {
     (number, usize::try_from(place).unwrap_or(0))
 }
 
-fn key_of(certificate: &[u8]) -> Option<PublicKey> {
+pub(super) fn key_of(certificate: &[u8]) -> Option<PublicKey> {
     let envelope = Envelope::parse(certificate).ok()?;
     Some(Certificate::verify(&envelope).ok()?.certificate().rebuilder)
 }

@@ -8,6 +8,7 @@ mod error;
 pub mod feed;
 pub mod index;
 pub mod log;
+mod ahead;
 mod reading;
 mod opening;
 mod mending;
@@ -27,6 +28,7 @@ use reattest_attestation::Digest;
 use reattest_attestation::log::Origin;
 
 use crate::limits::DOCUMENT_BYTES;
+pub use ahead::Ahead;
 pub use error::LogError;
 pub use log::Log;
 

@@ -3,7 +3,8 @@
 //! ```text
 //! make bench                      one table
 //! make bench BENCH=--json         the same as one JSON document
-//! make bench BENCH=store          the rows about a store alone
+//! make bench BENCH=store          the rows about a store and catching up with one alone
+//! make bench BENCH=latency        the rows about the time from a head to a verdict alone
 //! ```
 //!
 //! Nothing here fails for being slow: a goal that does not hold is shown as such. `REATTEST_PROGRAM`
@@ -19,6 +20,8 @@
 )]
 
 mod environments;
+mod latency;
+mod nodes;
 mod rebuilds;
 mod replication;
 mod store;
@@ -47,8 +50,13 @@ fn main() {
         return;
     }
     let mut table = table::Table::default();
-    if std::env::args().any(|argument| argument == "store") {
-        store::rows(&mut table);
+    let only = |name: &str| std::env::args().any(|argument| argument == name);
+    if only("store") || only("latency") {
+        if only("store") {
+            store::rows(&mut table);
+        } else {
+            latency::rows(&mut table);
+        }
         return table.lines().iter().for_each(|line| println!("{line}"));
     }
     inside::rows(&mut table);
@@ -56,6 +64,7 @@ fn main() {
     environments::rows(&mut table);
     rebuilds::rows(&mut table);
     store::rows(&mut table);
+    latency::rows(&mut table);
     if std::env::args().any(|argument| argument == "--json") {
         println!("{}", table.json());
     } else {

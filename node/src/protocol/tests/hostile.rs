@@ -165,11 +165,11 @@ fn play(stage: &Stage, seed: u64) -> usize {
                     open.push(request);
                     None
                 }
-                Effect::Extend { origin, from, bundle } => {
-                    for (index, entry) in (from..).zip(decode_entries(&bundle).unwrap()) {
+                Effect::Extend(range) => {
+                    for (index, entry) in (range.from()..).zip(range.entries()) {
                         stored.insert(index, entry.to_vec());
                     }
-                    Some(Event::Extended { origin })
+                    Some(Event::Extended { origin: range.origin().clone() })
                 }
                 Effect::Rewind { size, .. } => {
                     stored.retain(|index, _| *index < size);

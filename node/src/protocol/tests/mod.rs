@@ -11,7 +11,7 @@ mod hostile;
 mod peers;
 mod replication;
 
-use reattest_attestation::log::tiles::{decode_entries, encode_entry};
+use reattest_attestation::log::tiles::encode_entry;
 use reattest_attestation::log::{
     Checkpoint, Frontier, Origin, SignedCheckpoint, leaf_hash, prove_consistency,
 };
@@ -136,9 +136,9 @@ fn store(core: &mut Core, effects: Vec<Effect>) -> (Vec<Vec<u8>>, Vec<Effect>) {
     let mut queue = std::collections::VecDeque::from(effects);
     while let Some(effect) = queue.pop_front() {
         let event = match effect {
-            Effect::Extend { origin, bundle, .. } => {
-                written.extend(decode_entries(&bundle).unwrap().into_iter().map(<[u8]>::to_vec));
-                Event::Extended { origin }
+            Effect::Extend(range) => {
+                written.extend(range.entries().into_iter().map(<[u8]>::to_vec));
+                Event::Extended { origin: range.origin().clone() }
             }
             Effect::StoreHead { head } => {
                 Event::Stored { origin: head.origin().clone(), size: head.size() }

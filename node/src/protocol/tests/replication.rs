@@ -130,7 +130,7 @@ fn entries_that_do_not_lead_to_the_head_are_asked_of_somebody_else() {
     let wrong = vec![b"x".to_vec(), b"y".to_vec()];
     let effects = respond(&mut core, &range, honest(&wrong, &range, 256));
     assert_eq!(refused(&effects), [Refusal::WrongEntries]);
-    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Extend { .. })));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Extend(_))));
     let next = super::asked(&effects).unwrap();
     assert_eq!(next.peer, peer("honest"));
     assert_eq!(served(&mut core, &author, vec![next], 256), author.entries);
@@ -263,7 +263,7 @@ fn a_disk_that_takes_nothing_stops_the_pull_and_loses_nothing() {
     let (mut core, asked) = told(&author, &["p"]);
     let first = asked.iter().find(|range| range.from == 0).unwrap().clone();
     let effects = respond(&mut core, &first, honest(&author.entries, &first, 256));
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Extend { .. })));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Extend(_))));
     let effects = core.handle(Event::NotStored { origin: author.origin() }, at(1));
     assert!(ranges(&effects).is_empty());
     assert_eq!(size_of(&core), [0]);
