@@ -92,11 +92,13 @@ impl Core {
                 let cosigned = self.cosigning.get(&request).is_some_and(|asked| asked == from);
                 if cosigned {
                     self.cosigning.remove(&request);
-                } else if !self.peers.heads_ended(from, request) {
+                    self.heads_came(from, heads, None, now, effects);
+                } else if let Some(after) = self.peers.heads_ended(from, request) {
+                    self.heads_came(from, heads, Some(&after), now, effects);
+                } else {
                     // A late answer to a question that was given up is nobody's fault.
                     return;
                 }
-                self.heads_came(from, heads, cosigned, now, effects);
                 for fork in forks.into_iter().take(HEADS_PER_RESPONSE) {
                     let learned = self.learn_fork(fork, effects);
                     self.note_refusal(from, learned, effects);
@@ -124,11 +126,12 @@ impl Core {
         }
     }
 
+    /// Heads came: a page of all that the peer holds after an origin, or one that it cosigned.
     fn heads_came(
         &mut self,
         from: &Peer,
         heads: Vec<Head>,
-        cosigned: bool,
+        after: Option<&str>,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
@@ -137,13 +140,14 @@ impl Core {
         for head in heads.into_iter().take(HEADS_PER_RESPONSE) {
             let shown = super::heads::claimed(&head);
             let learned = self.learn_head(from, head, now, effects);
-            if let Some((origin, size)) = shown.filter(|_| !cosigned) {
+            if let Some((origin, size)) = shown.filter(|_| after.is_some()) {
                 self.note_rollback(from, &origin, size, effects);
                 last = origin.to_string();
             }
             self.note_refusal(from, learned, effects);
         }
-        if full && !cosigned && !last.is_empty() {
+        // A page that does not go on where it was asked to would be followed by itself for ever.
+        if full && after.is_some_and(|after| *last > *after) {
             self.peers.ask_heads(from, last, now, effects);
         }
     }

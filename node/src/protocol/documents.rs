@@ -34,8 +34,8 @@ struct Wanted {
     asked: Option<Asked>,
     /// How often it was asked for: each time somebody else is.
     tries: usize,
-    /// Not to be asked for before this.
-    not_before: Option<Timestamp>,
+    /// Since when nobody is asked for it, and for how many seconds.
+    rests: Option<(Timestamp, i64)>,
 }
 
 impl Wanted {
@@ -44,7 +44,7 @@ impl Wanted {
         let rounds = self.tries.checked_div(peers.max(1)).unwrap_or(0);
         if self.tries.checked_rem(peers.max(1)) == Some(0) {
             let seconds = REQUEST_SECONDS.saturating_mul(1 << rounds.min(2));
-            self.not_before = Some(Timestamp::from_unix(now.as_unix().saturating_add(seconds)));
+            self.rests = Some((now, seconds));
         }
     }
 }
@@ -121,7 +121,7 @@ impl Core {
             if room == 0 {
                 return;
             }
-            let rests = wanted.not_before.is_some_and(|at| now < at && !is_due(now, 0, at));
+            let rests = wanted.rests.is_some_and(|(since, seconds)| !is_due(since, seconds, now));
             if rests || wanted.asked.as_ref().is_some_and(waits) {
                 continue;
             }

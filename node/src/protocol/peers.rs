@@ -43,7 +43,7 @@ struct Standing {
     /// When it was last asked for its heads.
     asked_at: Option<Timestamp>,
     /// That question, while its answer is out.
-    asked: Option<RequestId>,
+    asked: Option<(RequestId, String)>,
     /// The largest size of each log that it said to hold.
     held: BTreeMap<Origin, u64>,
 }
@@ -187,17 +187,17 @@ impl Peers {
     ) {
         let request = self.new_request();
         if let Some(standing) = self.connected.get_mut(peer) {
-            standing.asked = Some(request);
+            standing.asked = Some((request, after.clone()));
             standing.asked_at = Some(now);
             let question = Request::Heads { after };
             effects.push(Effect::Ask { peer: peer.clone(), request, question });
         }
     }
 
-    /// Whether this ends the last question for heads.
-    pub(super) fn heads_ended(&mut self, peer: &Peer, request: RequestId) -> bool {
-        let standing = self.connected.get_mut(peer);
-        standing.is_some_and(|standing| standing.asked.take_if(|asked| *asked == request).is_some())
+    /// After which origin heads were asked for, where this ends the last question for them.
+    pub(super) fn heads_ended(&mut self, peer: &Peer, request: RequestId) -> Option<String> {
+        let standing = self.connected.get_mut(peer)?;
+        standing.asked.take_if(|(asked, _)| *asked == request).map(|(_, after)| after)
     }
 
     /// A peer says that it holds this much of a log; what it said to hold before, where that was

@@ -4,8 +4,8 @@ use reattest_attestation::log::WitnessKey;
 
 use super::*;
 use crate::limits::{
-    GOSSIP_BURST, INBOUND_PER_RANGE, OUTBOUND, OUTBOUND_PER_RANGE, PENALTY_LIMIT, REQUEST_SECONDS,
-    STRANGERS_PER_PEER,
+    GOSSIP_BURST, HEADS_PER_RESPONSE, INBOUND_PER_RANGE, OUTBOUND, OUTBOUND_PER_RANGE,
+    PENALTY_LIMIT, REQUEST_SECONDS, STRANGERS_PER_PEER,
 };
 
 #[test]
@@ -98,6 +98,60 @@ fn a_document_with_another_digest_is_not_kept() {
     let effects = core.handle(event, at(1));
     assert_eq!(refused(&effects), [Refusal::WrongEntries]);
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::StoreDocument(_))));
+}
+
+#[test]
+fn a_document_that_nobody_has_is_asked_for_again_after_a_while() {
+    let mut core = core(&[], false);
+    connect(&mut core, "p");
+    core.want_document(Digest::of(b"recipe"));
+    core.handle(Event::Tick, at(0));
+    let asked_for = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Ask { request, question: Request::Document(_), .. } => Some(*request),
+            _ => None,
+        })
+    };
+    let mut request =
+        asked_for(&core.handle(Event::NoDocument(Digest::of(b"recipe")), at(0))).unwrap();
+    // Each round waits longer than the one before, up to four times as long.
+    let mut now = 0;
+    for wait in [2, 4, 4, 4].map(|times| times * REQUEST_SECONDS) {
+        let answer =
+            Event::Answered { from: peer("p"), request, response: Response::Document(None) };
+        assert_eq!(asked_for(&core.handle(answer, at(now))), None, "at once");
+        assert_eq!(asked_for(&core.handle(Event::Tick, at(now + wait - 1))), None);
+        now += wait;
+        request = asked_for(&core.handle(Event::Tick, at(now))).unwrap();
+    }
+    let answer = Event::Answered { from: peer("p"), request, response: Response::Document(None) };
+    core.handle(answer, at(now));
+    let back = core.handle(Event::Tick, at(now - 50_000));
+    assert!(asked_for(&back).is_some(), "a clock that jumped back makes nobody wait");
+}
+
+#[test]
+fn a_page_of_heads_that_goes_nowhere_is_not_followed_by_another() {
+    let mut author = Author::new(1);
+    author.announce(1);
+    let mut core = core(&[&author], false);
+    let heads_asked = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Ask { request, question: Request::Heads { after }, .. } => {
+                Some((*request, after.clone()))
+            }
+            _ => None,
+        })
+    };
+    let (request, _) = heads_asked(&connect(&mut core, "p")).unwrap();
+    let page = |request| {
+        let heads = vec![author.head(); HEADS_PER_RESPONSE];
+        let response = Response::Heads { heads, forks: Vec::new(), words: Vec::new() };
+        Event::Answered { from: peer("p"), request, response }
+    };
+    let (request, after) = heads_asked(&core.handle(page(request), at(0))).unwrap();
+    assert_eq!(after, author.origin().to_string(), "a full page has another after it");
+    assert_eq!(heads_asked(&core.handle(page(request), at(0))), None);
 }
 
 #[test]
