@@ -31,6 +31,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Directories};
 use crate::fault::Fault;
+use crate::log_format::LogFormat;
 
 pub use render::{Case, verdict_lines};
 
@@ -46,6 +47,9 @@ struct Arguments {
     /// The node's configuration; without it, the one that `reattest init` wrote.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// How standard error is written, by every process of a node.
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -119,7 +123,7 @@ pub enum Exit {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    output::log_to_stderr();
+    arguments.log_format.begin();
     let exit = match dispatch(&arguments) {
         Ok(exit) => exit,
         Err(fault) => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Exit, output};
 use crate::config::Config;
@@ -37,13 +37,21 @@ impl Node {
         }
         let path = std::path::absolute(config_file)
             .map_err(|error| Fault::new(config_file.display().to_string(), error))?;
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(
+            event = "started",
+            role = "node",
+            pid = std::process::id(),
+            version,
+            "started"
+        );
         runtime()?.block_on(shell::run(&path, config, self.json))?;
         Ok(Exit::Fine)
     }
 
     fn reindex(&self, config: &Config) -> Result<Exit, Fault> {
         let _lock = shell::lock(&config.data)?;
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(None, output::bars());
         if let Ok(style) = ProgressStyle::with_template("  {msg} {bar:30} {pos} of {len} entries") {
             bar.set_style(style);
         }

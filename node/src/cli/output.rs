@@ -1,28 +1,19 @@
 //! What goes to the terminal: results to standard output, everything else to standard error.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
+use indicatif::ProgressDrawTarget;
 use serde::Serialize;
-use tracing_subscriber::EnvFilter;
 
 use crate::fault::Fault;
+use crate::log_format::LogFormat;
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(super) const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
-
-/// Structured logs on standard error; `RUST_LOG` chooses how much.
-pub(super) fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_writer(std::io::stderr)
-        .init();
-}
 
 /// One line of a result. A closed pipe ends nothing.
 pub fn line(text: &str) {
@@ -31,12 +22,28 @@ pub fn line(text: &str) {
 
 /// One line beside the results.
 pub fn note(text: &str) {
-    let _closed = writeln!(anstream::stderr().lock(), "{text}");
+    match LogFormat::chosen() {
+        LogFormat::Human => {
+            let _closed = writeln!(anstream::stderr().lock(), "{text}");
+        }
+        LogFormat::Json => tracing::info!("{}", anstream::adapter::strip_str(text.trim())),
+    }
 }
 
 /// An operational fault.
 pub(super) fn error(fault: &Fault) {
-    note(&format!("{BAD}error{BAD:#}: {fault}"));
+    match LogFormat::chosen() {
+        LogFormat::Human => note(&format!("{BAD}error{BAD:#}: {fault}")),
+        LogFormat::Json => tracing::error!(event = "fault", "{fault}"),
+    }
+}
+
+/// Where bars are drawn: on a terminal, between lines for people.
+pub(super) fn bars() -> ProgressDrawTarget {
+    match LogFormat::chosen() {
+        LogFormat::Human => ProgressDrawTarget::stderr(),
+        LogFormat::Json => ProgressDrawTarget::hidden(),
+    }
 }
 
 /// A document as a result.

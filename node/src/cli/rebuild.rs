@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use reattest_attestation::statement::Normalizer;
 use reattest_attestation::{ArtifactOutcome, Outcome};
 use reattest_rebuilder::fetch::Transferred;
@@ -312,7 +312,7 @@ pub(super) struct Bar {
 
 impl Bar {
     pub(super) fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(None, output::bars());
         let bar = Self { bar };
         bar.style("  {spinner} {msg} {elapsed}");
         bar.bar.set_message("asking the archive");

@@ -31,6 +31,9 @@ enum Name {
 
 impl Role {
     pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
+        let role = self.role.to_possible_value();
+        let role = role.as_ref().map_or("", |value| value.get_name());
+        tracing::info!(event = "started", role, pid = std::process::id(), "started");
         match self.role {
             // The signer sees the end of its link and may finish what it writes.
             Name::Signer => signer::run(&load(config)?)?,

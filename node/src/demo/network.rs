@@ -119,7 +119,7 @@ impl Network {
             };
             match report {
                 None => return Err(self.ended(name)),
-                Some(Report::Fault { why }) => {
+                Some(Report::Fault { why, .. } | Report::GivenUp { why, .. }) => {
                     return Err(Fault::text(format!("{name} came to no outcome: {why}")));
                 }
                 Some(report) => {
@@ -246,7 +246,7 @@ fn evidence(answer: Answer) -> Result<Vec<u8>, Fault> {
 /// What of a node's reports belongs on the stage.
 fn spoken(report: &Report) -> Option<String> {
     match report {
-        Report::Progress { progress } => {
+        Report::Progress { progress, .. } => {
             use reattest_rebuilder::Progress;
             // Many files come one by one; only that they are all there is worth a line.
             let counts = match progress {

@@ -75,7 +75,7 @@ impl Node {
             }
             FromBuilder::Progress { job, progress } => {
                 let building = matches!(progress, Progress::Building { .. });
-                self.report(&Report::Progress { progress });
+                self.report(&Report::Progress { job, progress });
                 self.feed(Event::BuildAlive { job, building });
             }
             FromBuilder::Alive { job } => self.feed(Event::BuildAlive { job, building: false }),
@@ -95,7 +95,7 @@ impl Node {
             FromBuilder::Ended { job, end } => {
                 let (end, why) = match end {
                     End::Attested { index } => {
-                        self.report(&Report::Attested { index });
+                        self.report(&Report::Attested { job, index });
                         (BuildEnd::Attested, String::new())
                     }
                     End::TooLarge(why) => (BuildEnd::TooLarge, why),
@@ -105,7 +105,7 @@ impl Node {
                     End::Hopeless(why) => (BuildEnd::Hopeless, why),
                 };
                 if end != BuildEnd::Attested {
-                    self.report(&Report::Fault { why: why.clone() });
+                    self.report(&Report::Fault { job, why: why.clone() });
                 }
                 self.feed(Event::BuildEnded { job, end, why });
             }

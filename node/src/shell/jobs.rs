@@ -120,7 +120,7 @@ impl Node {
     }
 
     pub(super) fn build(&mut self, job: u64, purl: Purl, memory: u64) -> Option<Event> {
-        self.report(&Report::Rebuilding { purl: purl.to_string() });
+        self.report(&Report::Rebuilding { job, purl: purl.to_string() });
         let message = ToBuilder::Rebuild { job, purl, memory };
         let why = match self.roles.as_ref().map(|roles| roles.tell_builder(&message)) {
             Some(Ok(())) => return None,

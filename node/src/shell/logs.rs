@@ -76,7 +76,7 @@ impl Node {
                 Event::Extended { origin }
             }
             Err(error) => {
-                tracing::error!(%error, "entries were not stored");
+                tracing::error!(log = %origin, %error, "entries were not stored");
                 Event::NotStored { origin }
             }
         }
@@ -86,7 +86,7 @@ impl Node {
         let done = self.store.log_mut(origin).and_then(|log| log.truncate(size));
         self.index.forget(origin, size);
         if let Err(error) = done {
-            tracing::error!(%error, "entries beyond a log's head stay on disk");
+            tracing::error!(log = %origin, %error, "entries beyond a log's head stay on disk");
         }
     }
 
@@ -98,7 +98,7 @@ impl Node {
         match stored {
             Ok(()) => Event::Stored { origin, size: head.size() },
             Err(error) => {
-                tracing::error!(%error, "a head was not stored");
+                tracing::error!(log = %origin, %error, "a head was not stored");
                 Event::NotStored { origin }
             }
         }

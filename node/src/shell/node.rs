@@ -84,7 +84,10 @@ pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
             Some((mirror, said)) = from_mirrors.recv() => { node.mirror_said(&mirror, said); Ok(()) }
             fetched = node.fetches.recv() => node.fetched(fetched),
             _ = beat.tick() => { node.beat(); Ok(()) }
-            () = &mut stop => break Ok(()),
+            () = &mut stop => {
+                tracing::info!(event = "stopping", "stopping, as it was asked to");
+                break Ok(());
+            }
         };
         if let Err(fault) = done.and_then(|()| node.halted.take().map_or(Ok(()), Err)) {
             break Err(fault);
@@ -351,7 +354,10 @@ impl Node {
             Effect::EndBuilder => self.end_builder(),
             Effect::Announce(purl) => self.announce(purl),
             Effect::Drop(peer) if self.mirrors.has(&peer) => return self.mirrors.dropped(&peer),
-            Effect::Drop(peer) => self.transport.drop_peer(&peer),
+            Effect::Drop(peer) => {
+                tracing::info!(event = "dropped", peer = peer.0, "a peer is dropped");
+                self.transport.drop_peer(&peer);
+            }
             Effect::Notice(notice) => self.notice(notice),
         }
         None

@@ -9,6 +9,7 @@ use super::node::Node;
 use super::report::Report;
 use crate::entry::{claim_of, in_words};
 use crate::limits::RESPONSE_ENTRY_BYTES;
+use crate::log_format::LogFormat;
 use crate::protocol::Notice;
 
 impl Node {
@@ -41,16 +42,16 @@ impl Node {
             Notice::Refused { peer, refusal } => {
                 let count = self.refused.entry(refusal).or_default();
                 *count = count.saturating_add(1);
+                let (peer, cause) = (peer.0, refusal.name());
                 if refusal.is_everyday() {
-                    tracing::debug!(peer = peer.0, "{}", refusal.text());
+                    tracing::debug!(event = "refused", peer, cause, "{}", refusal.text());
                 } else {
-                    self.report(&Report::Refused { peer: peer.0, why: refusal.text().to_owned() });
+                    let (cause, why) = (cause.to_owned(), refusal.text().to_owned());
+                    self.report(&Report::Refused { peer, cause, why });
                 }
             }
             Notice::GaveUp { purl, why } => {
-                let why =
-                    format!("{purl} is given up ({why}); `reattest announce` has it tried again");
-                self.report(&Report::Fault { why });
+                self.report(&Report::GivenUp { purl: purl.to_string(), why });
             }
         }
     }
@@ -79,11 +80,16 @@ impl Node {
 
     pub(super) fn report(&self, report: &Report) {
         // A reader that went away stops nothing.
-        let _gone = if self.json {
+        if self.json {
             let line = serde_json::to_string(report).unwrap_or_default();
-            writeln!(std::io::stdout().lock(), "{line}")
-        } else {
-            writeln!(std::io::stderr().lock(), "{}", report.line())
-        };
+            let _gone = writeln!(std::io::stdout().lock(), "{line}");
+        }
+        match LogFormat::chosen() {
+            LogFormat::Json => report.log(),
+            LogFormat::Human if self.json => {}
+            LogFormat::Human => {
+                let _gone = writeln!(std::io::stderr().lock(), "{}", report.line());
+            }
+        }
     }
 }

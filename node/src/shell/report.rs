@@ -1,5 +1,7 @@
 //! What a node tells while it runs: one line each, for people or as JSON.
 
+mod events;
+
 use reattest_rebuilder::Progress;
 use serde::{Deserialize, Serialize};
 
@@ -14,22 +16,37 @@ pub enum Report {
     },
     /// A rebuild begins.
     Rebuilding {
+        /// The job; several may run at a time.
+        job: u64,
         /// The release.
         purl: String,
     },
     /// A rebuild moves on.
     Progress {
+        /// The job.
+        job: u64,
         /// What happened.
         progress: Progress,
     },
     /// The signer logged an outcome.
     Attested {
+        /// The job.
+        job: u64,
         /// Its place in the own log.
         index: u64,
     },
     /// A rebuild ended without an outcome.
     Fault {
+        /// The job.
+        job: u64,
         /// Why.
+        why: String,
+    },
+    /// A release came to no outcome so often that it is not tried again by itself.
+    GivenUp {
+        /// The release.
+        purl: String,
+        /// Why the last attempt gave none.
         why: String,
     },
     /// A log grew, the own one or a peer's.
@@ -87,6 +104,8 @@ pub enum Report {
     Refused {
         /// The peer.
         peer: String,
+        /// The refusal's name in metrics.
+        cause: String,
         /// Why.
         why: String,
     },
@@ -97,10 +116,13 @@ impl Report {
     pub fn line(&self) -> String {
         match self {
             Self::Listening { address } => format!("listening at {address}"),
-            Self::Rebuilding { purl } => format!("rebuilding {purl}"),
-            Self::Progress { progress } => progress_line(progress),
-            Self::Attested { index } => format!("outcome signed and logged as entry {index}"),
-            Self::Fault { why } => format!("no outcome: {why}"),
+            Self::Rebuilding { purl, .. } => format!("rebuilding {purl}"),
+            Self::Progress { progress, .. } => progress_line(progress),
+            Self::Attested { index, .. } => format!("outcome signed and logged as entry {index}"),
+            Self::Fault { why, .. } => format!("no outcome: {why}"),
+            Self::GivenUp { purl, why } => format!(
+                "no outcome: {purl} is given up ({why}); `reattest announce` has it tried again"
+            ),
             Self::Grew { operator, size, said } => {
                 format!("log of {operator}, entry {}: {}", size.saturating_sub(1), said.join("; "))
             }
@@ -120,7 +142,7 @@ impl Report {
             Self::Mirror { url, why: Some(why) } => {
                 format!("nothing is taken from the mirror {url} now: {why}")
             }
-            Self::Refused { peer, why } => format!("refused from {peer}: {why}"),
+            Self::Refused { peer, why, .. } => format!("refused from {peer}: {why}"),
         }
     }
 }

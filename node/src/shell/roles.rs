@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::builder::messages::{FromBuilder, ToBuilder};
 use crate::fault::Fault;
 use crate::link::Link;
+use crate::log_format::LogFormat;
 use crate::signer::messages::{FromSigner, ToSigner};
 
 /// How long a process may take to end in order.
@@ -121,6 +122,7 @@ fn process(before: &[&str], name: &str, config: &Path) -> std::io::Result<Comman
         }
         None => Command::new(own),
     };
+    command.args(LogFormat::chosen().arguments());
     command.args(["role", name, "--config"]).arg(config);
     Ok(command)
 }

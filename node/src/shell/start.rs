@@ -69,7 +69,8 @@ pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovere
                 recovered.push(Recovered { head, frontier, extended, forked, recent });
             }
             Err(refusal) => {
-                tracing::warn!(log = %log.origin(), "not followed any more: {}", refusal.text());
+                let cause = refusal.name();
+                tracing::warn!(log = %log.origin(), cause, "not followed any more: {}", refusal.text());
             }
         }
     }

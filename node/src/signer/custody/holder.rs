@@ -17,6 +17,7 @@ use super::place::Slot;
 use super::{token, verified};
 use crate::fault::Fault;
 use crate::link::{Link, LinkError};
+use crate::log_format::LogFormat;
 
 /// From the signer.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,7 +53,8 @@ impl Holder {
         let (link, other) = Link::pair(("token", "signer")).map_err(fail)?;
         let program = std::env::current_exe().map_err(fail)?;
         let mut command = Command::new(program);
-        command.args(["role", "token"]).stdin(other.into_socket()).stdout(Stdio::null());
+        command.args(LogFormat::chosen().arguments()).args(["role", "token"]);
+        command.stdin(other.into_socket()).stdout(Stdio::null());
         // Nobody waits for it: behind the walls there is no call to do so with.
         drop(command.spawn().map_err(fail)?);
         link.send(&ToHolder::Open(slot.clone()))?;
