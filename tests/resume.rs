@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use reattest::signer::messages::{FromSigner, ToSigner};
 use reattest_attestation::log::SignedCheckpoint;
 use reattest_tests::network::Member;
-use reattest_tests::{directory, files_below, printed, said};
+use reattest_tests::{directory, document, files_below, printed, said};
 use serde_bytes::ByteBuf;
 
 use crate::played::{purl, start};
@@ -74,9 +74,20 @@ fn a_state_from_an_old_backup_signs_nothing_once_a_newer_head_is_shown() {
     let why = start(&member, &[]).err().unwrap();
     assert!(why.contains("Nothing more is signed"), "{why}");
 
+    // It shows, with the way out, until that was gone.
+    let shown = || printed(&member.command(&["key", "show"]).output().unwrap());
+    assert!(shown().contains(&format!("held         at {}", at(&heads[2]))), "{}", shown());
+    assert!(
+        shown().contains(&format!("reattest log resume --at {}", at(&heads[2]))),
+        "{}",
+        shown()
+    );
+    let output = member.command(&["key", "show", "--json"]).output().unwrap();
+    assert_eq!(document(&output)["held"]["size"], 3);
     let why = resume(&member, &at(&heads[1])).unwrap_err();
     assert!(why.contains("has 3 entries, and --at names 2"), "{why}");
     resume(&member, &at(&heads[2])).unwrap();
+    assert!(!shown().contains("held         at"), "{}", shown());
     let mut played = start(&member, &[]).unwrap();
     assert_eq!(played.size, 3);
     for head in &heads {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use reattest_attestation::log::Checkpoint;
 use reattest_attestation::{Certified, PublicKey};
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use crate::fault::Fault;
 use crate::operator::{self, CERTIFICATE_DAYS, LastGood};
 use crate::rotate::{self, Wish};
 use crate::signer::custody::{self, Place};
+use crate::signer::resume;
 use crate::store::Store;
 use crate::words::Words;
 
@@ -84,6 +86,8 @@ struct Shown {
     valid_until: Option<String>,
     days_left: Option<i64>,
     logs: Vec<ShownHead>,
+    /// The head for which nothing is signed with this key.
+    held: Option<ShownHead>,
     words: usize,
 }
 
@@ -92,6 +96,13 @@ struct ShownHead {
     origin: String,
     size: u64,
     root: String,
+}
+
+impl ShownHead {
+    fn of(head: &Checkpoint) -> Self {
+        let (origin, root) = (head.origin.to_string(), head.root.to_string());
+        Self { origin, size: head.size, root }
+    }
 }
 
 impl Key {
@@ -135,6 +146,7 @@ fn show(config: &Config, json: bool) -> Result<(), Fault> {
         valid_until: certified.as_ref().map(|c| c.certificate().not_after.to_string()),
         days_left: certified.as_ref().map(days_left),
         logs: heads(config, &key)?,
+        held: resume::held(config, &key)?.map(|head| ShownHead::of(&head)),
         words: about,
     };
     if json {
@@ -154,7 +166,25 @@ fn show(config: &Config, json: bool) -> Result<(), Fault> {
         output::line(&format!("log          {}", head.origin));
         output::line(&format!("  head       {}:{}", head.size, head.root));
     }
+    if let Some(head) = &shown.held {
+        show_held(head);
+    }
     Ok(())
+}
+
+/// Why nothing is signed with the key, and the way out.
+fn show_held(head: &ShownHead) {
+    let at = format!("{}:{}", head.size, head.root);
+    output::line(&format!("held         at {at} of {}", head.origin));
+    output::line(
+        "             this key signed that head, and the signer's state does not know it:",
+    );
+    output::line("             it may be restored from a backup, or the key signs elsewhere too.");
+    output::line(
+        "             Nothing is signed until, with the log on this disk and the node stopped,",
+    );
+    output::line(&format!("             reattest log resume --at {at}"));
+    output::line("             has run; if the key may be in other hands: reattest key revoke");
 }
 
 /// Whole days until a certificate ends; none or fewer when it has.
@@ -169,12 +199,7 @@ fn heads(config: &Config, key: &PublicKey) -> Result<Vec<ShownHead>, Fault> {
         return Ok(Vec::new());
     }
     let heads = LastGood::Now.heads(&Store::read_only(&config.data)?, &config.network, key)?;
-    let shown = heads.into_iter().map(|head| ShownHead {
-        origin: head.origin.to_string(),
-        size: head.size,
-        root: head.root.to_string(),
-    });
-    Ok(shown.collect())
+    Ok(heads.iter().map(ShownHead::of).collect())
 }
 
 fn tell(config: &Config, rotated: &rotate::Rotated) -> Result<(), Fault> {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use reattest_attestation::log::{Frontier, Origin};
+use reattest_attestation::log::{Checkpoint, Frontier, Origin, SignedCheckpoint};
 use reattest_attestation::{Digest, Envelope, PublicKey};
 use serde_bytes::ByteBuf;
 
@@ -53,6 +53,17 @@ pub struct Resumed {
     pub origin: Origin,
     /// Whether an entry that no head covers yet is finished at the next start.
     pub unfinished: bool,
+}
+
+/// The head for which a key is held: nothing is signed with it until the log is resumed.
+pub fn held(config: &Config, key: &PublicKey) -> Result<Option<Checkpoint>, Fault> {
+    let this_year = Origin::new(&config.network, key, clock::now().year());
+    let Some(file) = Journal::of(&config.data.join("signer"), &this_year).held()? else {
+        return Ok(None);
+    };
+    let signed = SignedCheckpoint::parse(&file.checkpoint)
+        .map_err(|error| Fault::new("the head for which the key is held", error))?;
+    Ok(Some(signed.unverified().clone()))
 }
 
 /// Writes the state of a log at a place that its entries on disk lead to.

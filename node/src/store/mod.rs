@@ -19,7 +19,7 @@ pub mod reindex;
 mod hashes;
 mod tiles;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -147,14 +147,6 @@ impl Store {
     /// Whether a document is here; whether it is whole, [`Store::document`] tells.
     pub fn has_document(&self, digest: Digest) -> bool {
         self.document_path(digest).exists()
-    }
-
-    /// The digests of all documents.
-    pub fn documents(&self) -> BTreeSet<Digest> {
-        let Ok(files) = fs::read_dir(self.root.join("documents")) else {
-            return BTreeSet::new();
-        };
-        files.filter_map(|file| file.ok()?.file_name().to_str()?.parse().ok()).collect()
     }
 
     fn document_path(&self, digest: Digest) -> PathBuf {
