@@ -1,13 +1,13 @@
 //! The configuration file of a node, and where things are when nobody says otherwise.
 
-mod place;
+mod check;
+pub(crate) mod place;
 mod web;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use etcetera::{AppStrategy, AppStrategyArgs};
-use libp2p::{Multiaddr, PeerId};
 use reattest_attestation::NetworkId;
 use reattest_rebuilder::retention::{Age, Bytes, Keep};
 use reattest_rebuilder::sandbox::Limits;
@@ -37,6 +37,9 @@ pub enum Role {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// The file itself, where it was read from one.
+    #[serde(skip)]
+    pub file: PathBuf,
     /// The network's name; evidence of another one is refused.
     pub network: NetworkId,
     /// What this node does.
@@ -213,24 +216,6 @@ impl Build {
     }
 }
 
-impl Archive {
-    /// A URI that is none would be passed over in silence, and another registry asked.
-    fn check(&self) -> Result<(), Mistake> {
-        let keys =
-            [("debian", &self.debian), ("python", &self.python), ("snapshot", &self.snapshot)];
-        for (key, uris) in keys {
-            for (index, uri) in uris.iter().enumerate() {
-                if !uri.starts_with("http://") && !uri.starts_with("https://") {
-                    let why = format!("found {uri:?}, needed an http or https URI");
-                    let at = [Key::Of("archive"), Key::Of(key), Key::At(index)];
-                    return Err(Mistake::new(&at, why));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 /// `"URI"` or `["URI", …]`.
 fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
@@ -253,11 +238,11 @@ impl Config {
             Fault::new(format!("{name} cannot be read; `reattest init` writes one"), error)
         })?;
         let mut config: Self =
-            toml::from_str(&text).map_err(|error| Fault::new(name.to_string(), error))?;
+            toml::from_str(&text).map_err(|error| place::unreadable(path, &text, &error))?;
         config.check().map_err(|mistake| mistake.within(path, &text))?;
+        path.clone_into(&mut config.file);
         let base = path.parent().unwrap_or(Path::new("."));
         for follow in &mut config.follow {
-            follow.check(path)?;
             follow.list = follow.list.take().map(|list| base.join(list));
             follow.lockfile = follow.lockfile.take().map(|lockfile| base.join(lockfile));
         }
@@ -269,47 +254,14 @@ impl Config {
         if let Some(witness) = &mut config.witness {
             witness.key = witness.key.clone().below(base);
         }
-        if config.has(Role::Witness) && config.witness.is_none() {
-            return Err(Fault::text(format!(
-                "{name}: the role \"witness\" needs a table [witness] with `name` and `key`; \
-                 ssh-keygen -t ed25519 -N '' -f witness.key makes one"
-            )));
-        }
         config.archive.keyring = config.archive.keyring.map(|keyring| base.join(keyring));
-        if !config.follow.is_empty() && !config.has(Role::Rebuild) {
-            return Err(Fault::text(format!(
-                "{name}: found [[follow]], which needs the role \"rebuild\""
-            )));
-        }
-        if config.has(Role::Rebuild) && (config.key.is_none() || config.certificate.is_none()) {
-            return Err(Fault::text(format!(
-                "{name}: the role \"rebuild\" needs `key` and `certificate`; `reattest init` makes both"
-            )));
-        }
         Ok(config)
     }
 
-    /// What TOML cannot know to be wrong.
-    fn check(&self) -> Result<(), Mistake> {
-        for (key, texts) in [("listen", &self.listen), ("peers", &self.peers)] {
-            for (index, text) in texts.iter().enumerate() {
-                text.parse::<Multiaddr>().map_err(|error| {
-                    let why = format!(
-                        "found {text:?}, needed a multiaddr such as /ip4/127.0.0.1/tcp/4101: {error}"
-                    );
-                    Mistake::new(&[Key::Of(key), Key::At(index)], why)
-                })?;
-            }
-        }
-        for (index, text) in self.allowed_peers.iter().flatten().enumerate() {
-            text.parse::<PeerId>().map_err(|_| {
-                let why = format!("found {text:?}, needed the name that a peer's address ends in");
-                Mistake::new(&[Key::Of("allowed_peers"), Key::At(index)], why)
-            })?;
-        }
-        self.http.as_ref().map_or(Ok(()), web::check_http)?;
-        web::check_mirrors(&self.mirrors)?;
-        self.archive.check()
+    /// A mistake that shows only later, told with its place in the file.
+    pub(crate) fn mistake(&self, at: &[Key], why: String) -> Fault {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        Mistake::new(at, why).within(&self.file, &text)
     }
 
     /// Whether the node has a role.
@@ -353,3 +305,6 @@ impl Directories {
         self.config.join("config.toml")
     }
 }
+
+#[cfg(test)]
+mod tests;

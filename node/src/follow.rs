@@ -12,6 +12,7 @@ use reattest_rebuilder::retention::Age;
 use reattest_rebuilder::{Lock, Reference};
 use serde::{Deserialize, Serialize};
 
+use crate::config::place::{Key, Mistake};
 use crate::fault::Fault;
 use crate::limits::{FOLLOW_LEAST, FOLLOW_USUAL, FOLLOWED_FILE_BYTES, FOLLOWED_REFERENCES};
 
@@ -44,47 +45,67 @@ pub struct Follow {
 
 impl Follow {
     /// What would be passed over in silence is refused.
-    pub(crate) fn check(&self, file: &Path) -> Result<(), Fault> {
-        let wrong = |what: String| Err(Fault::text(format!("{}: {what}", file.display())));
-        let kinds =
-            [self.suite.is_some(), self.list.is_some(), self.lockfile.is_some()].map(usize::from);
-        let narrowed =
-            [&self.components, &self.architectures, &self.only].iter().any(|list| !list.is_empty());
-        if kinds.iter().sum::<usize>() != 1 {
-            return wrong(
-                "found a [[follow]] with none or several of `suite`, `list` and `lockfile`, needed one"
-                    .to_owned(),
-            );
+    pub(crate) fn check(&self) -> Result<(), Mistake> {
+        let wrong = |at: &[Key], why: String| Err(Mistake::new(at, why));
+        let kinds = [
+            ("suite", self.suite.is_some()),
+            ("list", self.list.is_some()),
+            ("lockfile", self.lockfile.is_some()),
+        ];
+        let named: Vec<&str> = kinds.iter().filter(|kind| kind.1).map(|kind| kind.0).collect();
+        if let [] | [_, _, ..] = named.as_slice() {
+            let found = if named.is_empty() { "none".to_owned() } else { named.join(" and ") };
+            let needed = "needed one of `suite`, `list` and `lockfile`";
+            return wrong(&[], format!("found {found}, {needed}; write a [[follow]] for each"));
         }
-        if narrowed && self.suite.is_none() {
-            return wrong(
-                "found `components`, `architectures` or `only` in a [[follow]] without `suite`, which alone has them"
-                    .to_owned(),
-            );
-        }
-        if let Some(other) = self.components.iter().find(|name| *name != "main") {
-            return wrong(format!(
-                "found the component {other:?} in a [[follow]], needed \"main\""
-            ));
-        }
-        let known = ["all", architecture()];
-        if let Some(other) = self.architectures.iter().find(|a| !known.contains(&a.as_str())) {
-            return wrong(format!(
-                "found the architecture {other:?} in a [[follow]], needed one of {known:?}: others cannot be rebuilt on this machine"
-            ));
-        }
+        self.check_narrowing()?;
         if let Some(suite) = &self.suite {
             let probe: Result<Reference, _> = format!("pkg:deb/debian/a?distro={suite}").parse();
             if let Err(error) = probe {
-                return wrong(format!("in a [[follow]]: {error}"));
+                let needed = "needed a codename such as \"trixie\"";
+                return wrong(&[Key::Of("suite")], format!("found {suite:?}, {needed}: {error}"));
             }
         }
         match self.every {
             Some(Age(every)) if every < FOLLOW_LEAST => {
-                wrong(format!("found `every` below {} s in a [[follow]]", FOLLOW_LEAST.as_secs()))
+                let least = FOLLOW_LEAST.as_secs();
+                let why =
+                    format!("found less than {least} s, needed a time that spares the archive");
+                wrong(&[Key::Of("every")], why)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Parts of a suite, which lists and lockfiles do not have.
+    fn check_narrowing(&self) -> Result<(), Mistake> {
+        let narrowing = [
+            ("components", &self.components),
+            ("architectures", &self.architectures),
+            ("only", &self.only),
+        ];
+        let narrowed = narrowing.iter().find(|(_, list)| !list.is_empty());
+        if let (Some((key, _)), None) = (narrowed, &self.suite) {
+            let why = "found it in a [[follow]] without `suite`, which alone has it; remove it";
+            return Err(Mistake::new(&[Key::Of(key)], why));
+        }
+        let known = ["all", architecture()];
+        let lists: [(&'static str, &[String], &[&str]); 2] = [
+            ("components", &self.components, &["main"]),
+            ("architectures", &self.architectures, &known),
+        ];
+        for (key, list, known) in lists {
+            let other = list.iter().position(|name| !known.contains(&name.as_str()));
+            if let Some(index) = other {
+                let found = list.get(index).map_or("", String::as_str);
+                let why = format!(
+                    "found {found:?}, needed one of {known:?}: nothing else is rebuilt on this \
+                     machine; take it out"
+                );
+                return Err(Mistake::new(&[Key::Of(key), Key::At(index)], why));
+            }
+        }
+        Ok(())
     }
 
     /// Its name for people.
@@ -285,24 +306,24 @@ mod tests {
     #[test]
     fn what_would_be_passed_over_in_silence_is_refused() {
         let table = [
-            ("", "none or several"),
-            ("suite = \"trixie\"\nlist = \"x\"", "none or several"),
+            ("", "found none"),
+            ("suite = \"trixie\"\nlist = \"x\"", "found suite and list"),
             ("list = \"x\"\nonly = [\"a\"]", "without `suite`"),
             ("suite = \"trixie\"\ncomponents = [\"main\", \"contrib\"]", "contrib"),
             ("suite = \"trixie\"\narchitectures = [\"m68k\"]", "m68k"),
-            ("suite = \"../trixie\"", "suite"),
-            ("suite = \"trixie\"\nevery = \"0 seconds\"", "every"),
+            ("suite = \"../trixie\"", "codename"),
+            ("suite = \"trixie\"\nevery = \"0 seconds\"", "spares"),
         ];
         for (text, why) in table {
             let follow: Follow = toml::from_str(text).unwrap();
-            let error = follow.check(Path::new("c")).unwrap_err().to_string();
-            assert!(error.contains(why), "{text}: {error}");
+            let mistake = follow.check().unwrap_err();
+            assert!(mistake.why.contains(why), "{text}: {mistake:?}");
         }
         let fine: Follow = toml::from_str(
             "suite = \"trixie\"\ncomponents = [\"main\"]\narchitectures = [\"all\"]\nsources = [\"a\"]",
         )
         .unwrap();
-        fine.check(Path::new("c")).unwrap();
+        fine.check().unwrap();
         assert_eq!(fine.name(), "trixie (a)");
         toml::from_str::<Follow>("suit = \"trixie\"").unwrap_err();
     }

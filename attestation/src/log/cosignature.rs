@@ -58,10 +58,16 @@ pub struct WitnessKey {
 impl WitnessKey {
     /// Checks the name: 1 to 256 bytes, no Unicode space, control character or plus.
     pub fn new(name: &str, key: PublicKey) -> Result<Self, WitnessKeyError> {
+        Self::check_name(name)?;
+        Ok(Self { name: name.to_owned(), key })
+    }
+
+    /// Checks a name whose key is not at hand.
+    pub fn check_name(name: &str) -> Result<(), WitnessKeyError> {
         if name.len() > WITNESS_NAME_MAX || !note::is_name(name) {
             return Err(WitnessKeyError::Name { found: quoted(name) });
         }
-        Ok(Self { name: name.to_owned(), key })
+        Ok(())
     }
 
     /// The name that its lines are under.

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 
 /// One step on the way to a value.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Key {
+pub(crate) enum Key {
     /// The value of a key.
     Of(&'static str),
     /// A place in a list, from 0.
@@ -18,25 +18,29 @@ pub(super) enum Key {
 
 /// A value that is well formed as TOML and means nothing.
 #[derive(Debug)]
-pub(super) struct Mistake {
+pub(crate) struct Mistake {
     /// The way to it.
-    pub(super) at: Vec<Key>,
+    pub(crate) at: Vec<Key>,
     /// What was found, and what was needed.
-    pub(super) why: String,
+    pub(crate) why: String,
 }
 
 impl Mistake {
-    pub(super) fn new(at: &[Key], why: impl Into<String>) -> Self {
+    /// A mistake in the value at the end of this way.
+    pub(crate) fn new(at: &[Key], why: impl Into<String>) -> Self {
         Self { at: at.to_vec(), why: why.into() }
     }
 
+    /// The mistake of a table, as one of the whole file.
+    pub(crate) fn below(mut self, table: &[Key]) -> Self {
+        self.at.splice(..0, table.iter().copied());
+        self
+    }
+
     /// The mistake with its place, as the parser of TOML tells its own, and the way to it.
-    pub(super) fn within(&self, file: &Path, text: &str) -> Fault {
-        let (file, way, why) = (file.display(), self.way(), &self.why);
-        Fault::text(match span(text, &self.at).and_then(|span| place(text, &span)) {
-            Some((line, column)) => format!("{file}, line {line}, column {column}: {way}: {why}"),
-            None => format!("{file}: {way}: {why}"),
-        })
+    pub(crate) fn within(&self, file: &Path, text: &str) -> Fault {
+        let span = span(text, &self.at);
+        told(file, text, span.as_ref(), &format!("{}: {}", self.way(), self.why))
     }
 
     /// The way to the value, as `mirror[1].url`.
@@ -47,6 +51,30 @@ impl Mistake {
             Key::At(place) => format!("{way}[{place}]"),
         })
     }
+}
+
+/// What the parser could not read, in one line.
+pub(crate) fn unreadable(file: &Path, text: &str, error: &toml::de::Error) -> Fault {
+    let why = error.message().trim_end().replace('\n', "; ");
+    // What is missing at the top is missing from its beginning on.
+    let span = error.span().unwrap_or(0..0);
+    let key = key_before(text, span.start).map_or_else(String::new, |key| format!("{key}: "));
+    let why = format!("{key}{why}; compare with a configuration that `reattest init` writes");
+    told(file, text, Some(&span), &why)
+}
+
+/// The key whose value a place is in, where it stands on the same line.
+fn key_before(text: &str, place: usize) -> Option<&str> {
+    let line = text.get(..place)?.rsplit('\n').next()?;
+    Some(line.split_once('=')?.0.trim())
+}
+
+fn told(file: &Path, text: &str, span: Option<&Range<usize>>, why: &str) -> Fault {
+    let file = file.display();
+    Fault::text(match span.and_then(|span| place(text, span)) {
+        Some((line, column)) => format!("{file}, line {line}, column {column}: {why}"),
+        None => format!("{file}: {why}"),
+    })
 }
 
 /// The bytes of the value, or of the last part of the way to it that is in the file.

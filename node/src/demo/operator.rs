@@ -42,6 +42,7 @@ impl Operator {
         setup::write_new(&certificate_file, certificate.as_bytes(), 0o644)?;
         let network = "demo".parse().map_err(|error| Fault::text(format!("{error}")))?;
         let config = Config {
+            file: PathBuf::new(),
             network,
             roles: vec![Role::Rebuild, Role::Consume],
             data: directory.clone(),

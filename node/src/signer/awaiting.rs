@@ -10,6 +10,7 @@ use reattest_attestation::log::{VerifiedCheckpoint, WitnessKey};
 use reattest_attestation::{PublicKey, Timestamp};
 
 use crate::config::Config;
+use crate::config::place::Key as Step;
 use crate::fault::Fault;
 use crate::limits::WITNESS_CLOCK_SECONDS;
 use crate::setup;
@@ -38,11 +39,13 @@ impl Awaiting {
         let witnesses: Vec<_> = witnesses.filter(|witness| Some(witness.key()) != own).collect();
         let needed = config.await_witnesses.unwrap_or(usize::from(!witnesses.is_empty()));
         if needed > witnesses.len() {
-            return Err(Fault::text(format!(
-                "found `await_witnesses = {needed}`, needed at most the {} witnesses that the policy \
-                 names besides this node itself",
-                witnesses.len()
-            )));
+            let why = format!(
+                "found {needed}, needed at most the {} witnesses that the policy {} names besides \
+                 this node itself; add [[witness]] tables there, or wait for fewer",
+                witnesses.len(),
+                config.policy.display()
+            );
+            return Err(config.mistake(&[Step::Of("await_witnesses")], why));
         }
         let since = Timestamp::from_unix(now.as_unix().saturating_sub(WITNESS_CLOCK_SECONDS));
         Ok(Self { witnesses, needed, since, heard: BTreeSet::new() })

@@ -37,6 +37,7 @@ struct Played {
 
 fn config(home: &Path) -> Config {
     Config {
+        file: std::path::PathBuf::new(),
         network: "test".parse().unwrap(),
         roles: vec![Role::Rebuild],
         data: home.to_owned(),

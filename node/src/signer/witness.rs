@@ -41,7 +41,7 @@ impl Witness {
         let Some(witness) = &config.witness else { return Ok(None) };
         let key = custody::reach_for_signer(&witness.key)?;
         let verifier = WitnessKey::new(&witness.name, key.public_key())
-            .map_err(|error| Fault::new("`witness.name`", error))?;
+            .map_err(|error| Fault::text(error.to_string()))?;
         let directory = directory(&config.data);
         Ok(Some(Self { key, name: witness.name.clone(), verifier, directory }))
     }
