@@ -26,8 +26,10 @@ use crate::worlds::{file, network, rebuilder, world};
 mod beside {
     pub(crate) use crate::worlds;
     pub(crate) use reattest::codec::{decode, encode};
-    pub(crate) use reattest::limits::{REQUEST_BYTES, RESPONSE_BYTES};
+    pub(crate) use reattest::limits::{REQUEST_BYTES, RESPONSE_BYTES, STRANGERS};
+    pub(crate) use reattest::protocol;
     pub(crate) use reattest::protocol::message::{Gossip, Request, Response};
+    pub(crate) use reattest::store::queue::{QueueError, QueueFile};
     pub(crate) use reattest_rebuilder::{Lock, Recipe, normalize, report};
 }
 
@@ -134,6 +136,65 @@ fn reports() -> Vec<(String, Vec<u8>)> {
     joined.filter(|(_, bytes)| bytes.len() < 12_000).collect()
 }
 
+/// What peers do, as the property reads it: a byte for each thing, then what belongs to it.
+fn conversations() -> Vec<(String, Vec<u8>)> {
+    let head = [3, 0, 0];
+    let (honest, tick) = ([6, 0], [8, 11]);
+    named([
+        ("pulled", [&head[..], &honest, &honest, &honest].concat()),
+        ("pulled-late", [&tick[..], &head, &tick, &honest, &honest].concat()),
+        ("two-histories", [&head[..], &honest, &honest, &[3, 2, 0], &honest, &honest].concat()),
+        ("fork", [&head[..], &honest, &honest, &[3, 3, 0]].concat()),
+        ("bent-answer", [&head[..], &[5, 1, 0, 1, 0, 40, 7], &tick, &honest].concat()),
+        ("part", [&head[..], &[5, 1, 2, 0], &honest, &honest].concat()),
+        ("asks", [[4, 0, 0], [4, 1, 0], [4, 2, 0], [4, 3, 0], [4, 4, 0]].concat()),
+        ("comes-and-goes", [&[138, 9][..], &head, &[9, 10], &head, &honest, &tick].concat()),
+        ("nonsense", [&[0, 0, 3, 1, 2, 3][..], &[1, 0, 1, 255], &head, &honest, &honest].concat()),
+    ])
+}
+
+/// A queue's file with every kind of change, and its lines without their checksums.
+fn queues() -> Vec<(String, Vec<u8>)> {
+    let purl = |name: &str| format!("pkg:deb/debian/{name}@1?arch=all&distro=trixie");
+    let origin = Origin::new(&network(), &rebuilder('a', '1').public_key(), 2026).to_string();
+    let row = |name: &str, state: serde_json::Value| {
+        json!({"is": {
+            "purl": purl(name), "wanted": "operator", "by": rebuilder('a', '1').public_key(),
+            "since": "2026-01-01T00:00:00Z", "state": state, "faults": 1, "absences": 0,
+            "class": "small", "again": false, "announced": true, "why": "the disk is full"
+        }})
+    };
+    let since = "2026-01-01T00:00:00Z";
+    let changes = [
+        json!([row("a", json!({"waiting": {"not_before": null}}))]),
+        json!([row("b", json!({"running": {"job": 7, "since": since}})), {"left": purl("a")}]),
+        json!([row("c", json!({"given-up": {"since": since}}))]),
+        json!([row("d", json!({"logged": {"since": since}}))]),
+        json!([{"learned": {"origin": origin, "size": 70_000}}]),
+        json!([{"took": {"package": "pkg:deb/debian/a?arch=all",
+            "took": {"at_least": "small", "seconds": 9}}}]),
+    ];
+    let lines: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    let mut all: Vec<(String, Vec<u8>)> = lines
+        .iter()
+        .enumerate()
+        .map(|(number, line)| (format!("line-{number}"), format!("{line}\n").into_bytes()))
+        .collect();
+    let mut file = "reattest queue v1\n".to_owned();
+    for line in &lines {
+        let sum: String = Digest::of(line.as_bytes()).to_string().chars().take(16).collect();
+        file.extend([sum.as_str(), " ", line, "\n"]);
+    }
+    let torn = file.as_bytes()[..file.len() - 9].to_vec();
+    all.extend(named([
+        ("file", file.into_bytes()),
+        ("torn", torn),
+        ("empty", b"reattest queue v1\n".to_vec()),
+        ("lines", format!("{}\n", lines.join("\n")).into_bytes()),
+    ]));
+    all
+}
+
 fn checkpoints() -> Vec<(String, Vec<u8>)> {
     let key = rebuilder('b', '1');
     let origin = Origin::new(&network(), &key.public_key(), 2026);
@@ -184,6 +245,8 @@ fn seeds() -> Seeds {
         ("document", documents()),
         ("normalize", archives()),
         ("report", reports()),
+        ("network", conversations()),
+        ("queue", queues()),
     ])
 }
 

@@ -10,6 +10,8 @@ mod normalizers;
 mod proofs;
 mod bundles;
 mod reports;
+mod network;
+mod queues;
 mod naive;
 
 use std::fmt::Display;
@@ -17,15 +19,17 @@ use std::fmt::Display;
 pub use bundles::{bundle, evidence};
 pub use documents::{checkpoint, document, envelope, policy, statement};
 pub use messages::codec;
+pub use network::network;
 pub use normalizers::normalize;
 pub use proofs::proof;
+pub use queues::queue;
 pub use reports::report;
 
 /// A property: panics where it is broken, and says whether the bytes were accepted.
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every target by its name, which is also its directory in the corpus.
-pub const TARGETS: [(&str, Property); 11] = [
+pub const TARGETS: [(&str, Property); 13] = [
     ("statement", statement),
     ("envelope", envelope),
     ("checkpoint", checkpoint),
@@ -37,6 +41,8 @@ pub const TARGETS: [(&str, Property); 11] = [
     ("document", document),
     ("normalize", normalize),
     ("report", report),
+    ("network", network),
+    ("queue", queue),
 ];
 
 /// Bytes of the longest refusal that a person still reads.
