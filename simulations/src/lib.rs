@@ -12,12 +12,14 @@
 //! | one peer that lies | [`liar`] |
 //! | what must hold at every step, and once faults stop | [`checkers`] |
 //! | what happens, and when | `agenda`, `faults`, [`world`] |
+//! | what a policy is worth, computed rather than run | [`whatif`], [`rebuilds`] |
 //!
 //! Deliberately absent so far: clocks that drift, disks that fill up or come back from a backup,
 //! more than one liar, verdicts. See `docs/ARCHITECTURE.md` for the wall around the core that makes
 //! this possible.
 
 pub mod odds;
+pub mod rebuilds;
 pub mod network;
 pub mod signer;
 pub mod disk;
@@ -30,6 +32,7 @@ mod agenda;
 mod builders;
 pub mod world;
 mod faults;
+pub mod whatif;
 
 pub use checkers::{Broken, Invariant};
 pub use odds::Odds;

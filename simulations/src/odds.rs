@@ -35,6 +35,11 @@ impl Dice {
         if self.below(3) == 0 { 0 } else { self.between(range) }
     }
 
+    /// A number from 0 to below 1.
+    pub fn unit(&mut self) -> f64 {
+        f64::from(u32::try_from(self.below(1 << 32)).unwrap_or(0)) / 4_294_967_296.0
+    }
+
     /// True so many times in a thousand.
     pub fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1000) < per_mille

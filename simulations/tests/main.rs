@@ -1,0 +1,4 @@
+//! One binary for every claim about the simulator and what it finds.
+
+mod seeds;
+mod whatif;
