@@ -44,14 +44,16 @@ impl World {
         job: u64,
         purl: &Purl,
     ) -> Result<(), Failure> {
-        let fault = self.dice.chance(self.odds.build_fault);
+        // A key that has shown two histories goes on with neither.
+        let fault = self.dice.chance(self.odds.build_fault) || self.has_forked(node);
         if fault {
             return self.stopped(node, life, job);
         }
         if !self.lives(node, life) {
             return Ok(());
         }
-        self.work(node, |member, now, out| member.built(job, purl, now, out))
+        let made = self.cast.says(node, purl);
+        self.work(node, |member, now, out| member.built(job, purl, made, now, out))
     }
 
     pub(crate) fn stopped(&mut self, node: Name, life: u32, job: u64) -> Result<(), Failure> {
@@ -59,6 +61,12 @@ impl World {
             return Ok(());
         }
         self.work(node, |member, now, out| member.fault(job, now, out))
+    }
+
+    /// Whether a node is the liar, and its log is forked.
+    pub(crate) fn has_forked(&self, node: Name) -> bool {
+        let liar = self.members.get(&node).and_then(|member| member.liar.as_ref());
+        liar.is_some_and(|liar| liar.forgery.is_some())
     }
 
     /// Whether a node still is in this life.

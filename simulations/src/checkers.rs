@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use reattest::entry::claim_of;
 use reattest::limits::{DOCUMENTS_ASKED, RANGES};
 use reattest::protocol::queue::State;
 use reattest_attestation::log::tree::node_hash;
 use reattest_attestation::log::{Origin, SignedCheckpoint, leaf_hash};
-use reattest_attestation::{Digest, Purl};
+use reattest_attestation::{Claim, Digest, Purl};
 
 use crate::disk::StoredLog;
 use crate::member::Member;
@@ -42,6 +43,12 @@ pub enum Invariant {
     HonestPeersKept,
     /// When faults stop, all honest nodes come to hold the same.
     Converges,
+    /// What an honest consumer accepts, its policy allows, given what is true in the world.
+    NoFalseAcceptance,
+    /// A verdict is the one that the design words, given what is on the node's disk.
+    Verdicts,
+    /// A bundle gives the verdict of the logs that it was made from.
+    BundlesAgree,
 }
 
 /// An invariant that does not hold.
@@ -77,7 +84,8 @@ struct Seen {
 #[derive(Debug, Default)]
 pub struct Checkers {
     seen: BTreeMap<(Name, Origin), Seen>,
-    signed: BTreeMap<Name, usize>,
+    /// By node, the entries that were looked at, and the releases that they attest.
+    signed: BTreeMap<Name, (usize, BTreeSet<Purl>)>,
 }
 
 impl Checkers {
@@ -112,15 +120,22 @@ impl Checkers {
     }
 
     fn check_votes(&mut self, name: Name, member: &Member) -> Result<(), Broken> {
-        let written = member.signer.written.len();
-        if self.signed.insert(name, written) == Some(written) {
-            return Ok(());
+        let (looked, attested) = self.signed.entry(name).or_default();
+        let key = member.signer.public_key();
+        for entry in member.signer.written.get(*looked..).unwrap_or_default() {
+            *looked = looked.saturating_add(1);
+            let Some(Claim::Rebuild(rebuild)) = claim_of(&key, entry) else { continue };
+            if !attested.insert(rebuild.source.clone()) {
+                let found = format!("{} twice", rebuild.source);
+                return Err(Broken::new(Invariant::AttestsOnce, found));
+            }
         }
-        let mut seen = BTreeSet::new();
-        match member.signer.attested().into_iter().find(|purl| !seen.insert(purl.clone())) {
-            Some(purl) => Err(Broken::new(Invariant::AttestsOnce, format!("{purl} twice"))),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// Whether a node's signer attested a release.
+    pub(crate) fn attested(&self, name: Name, purl: &Purl) -> bool {
+        self.signed.get(&name).is_some_and(|(_, attested)| attested.contains(purl))
     }
 }
 
@@ -215,8 +230,17 @@ fn check_queues(member: &Member) -> Result<(), Broken> {
 /// Liveness: the first thing that keeps honest nodes from holding the same.
 pub fn missing(members: &Members, announced: &BTreeSet<Purl>) -> Option<String> {
     let honest = || members.iter().filter(|(_, member)| member.liar.is_none());
-    let documents: BTreeSet<&Digest> =
-        honest().flat_map(|(_, member)| member.disk.documents.keys()).collect();
+    // Once its log is forked, nobody asks for a liar's recipes any more; who has some, has them.
+    let of_liars: Vec<String> = members
+        .iter()
+        .filter(|(_, member)| member.liar.is_some())
+        .map(|(name, _)| format!(" by {name}"))
+        .collect();
+    let needed = |document: &[u8]| !of_liars.iter().any(|end| document.ends_with(end.as_bytes()));
+    let documents: BTreeSet<&Digest> = honest()
+        .flat_map(|(_, member)| &member.disk.documents)
+        .filter_map(|(digest, document)| needed(document).then_some(digest))
+        .collect();
     for (name, member) in honest() {
         let Some(life) = &member.life else {
             return Some(format!("{name} is down"));

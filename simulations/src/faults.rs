@@ -87,6 +87,7 @@ impl World {
         self.summary.crashes = self.summary.crashes.saturating_add(1);
         self.trace.line(self.now, &format!("{name} lost its power"));
         if let Some(member) = self.members.get_mut(&name) {
+            self.options.canary.into_iter().for_each(|canary| canary.cut(member));
             member.life = None;
             member.fuse = None;
         }

@@ -9,17 +9,21 @@
 //! | the seed's randomness, and the odds drawn from it | [`odds`] |
 //! | who is connected, what a message suffers | [`network`] |
 //! | a signer, a disk, a transport, and the node around them | [`signer`], [`disk`], [`transport`], [`member`] |
-//! | one peer that lies | [`liar`] |
+//! | what is true of a release, and what each node says of it | [`releases`], [`rebuilds`] |
+//! | one peer that lies, and another key of its operator | [`liar`] |
 //! | what must hold at every step, and once faults stop | [`checkers`] |
-//! | what happens, and when | `agenda`, `faults`, [`world`] |
-//! | what a policy is worth, computed rather than run | [`whatif`], [`rebuilds`] |
+//! | what consumers conclude, and whether they may | [`rules`], [`consumers`], `expected` |
+//! | bugs planted on purpose, which all of that must catch | [`canary`] |
+//! | who is there; what happens, and when | `roster`, `agenda`, `faults`, [`world`] |
+//! | what a policy is worth, computed rather than run | [`whatif`] |
 //!
 //! Deliberately absent so far: clocks that drift, disks that fill up or come back from a backup,
-//! more than one liar, verdicts. See `docs/ARCHITECTURE.md` for the wall around the core that makes
+//! more than one operator that lies. See `docs/ARCHITECTURE.md` for the wall around the core that makes
 //! this possible.
 
 pub mod odds;
 pub mod rebuilds;
+pub mod releases;
 pub mod network;
 pub mod signer;
 pub mod disk;
@@ -27,13 +31,19 @@ pub mod transport;
 pub mod liar;
 pub mod member;
 pub mod checkers;
+pub mod rules;
+mod expected;
+pub mod consumers;
+pub mod canary;
 pub mod trace;
 mod agenda;
+mod roster;
 mod builders;
 pub mod world;
 mod faults;
 pub mod whatif;
 
+pub use canary::Canary;
 pub use checkers::{Broken, Invariant};
 pub use odds::Odds;
 pub use trace::Summary;

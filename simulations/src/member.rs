@@ -15,6 +15,7 @@ use crate::checkers::{Broken, Invariant};
 use crate::disk::{Disk, frontier_over};
 use crate::liar::Liar;
 use crate::network::{Name, Packet};
+use crate::releases::Made;
 use crate::signer::Signer;
 use crate::transport::Transport;
 
@@ -153,6 +154,7 @@ impl Member {
         &mut self,
         job: u64,
         purl: &Purl,
+        made: Made,
         now: Timestamp,
         out: &mut Vec<Out>,
     ) -> Result<(), Halt> {
@@ -171,7 +173,7 @@ impl Member {
                 life.core.holds_document(*digest);
             }
         }
-        let payload = self.signer.rebuild(purl, digests, now)?;
+        let payload = self.signer.rebuild(purl, made, digests, now)?;
         self.log(payload, now, out)?;
         let (end, why) = (BuildEnd::Attested, String::new());
         self.take(Event::BuildEnded { job, end, why }, now, out)

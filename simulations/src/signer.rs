@@ -3,17 +3,17 @@
 //! The role's own code speaks over sockets and reads files; the order of its steps is kept here:
 //! journal, the node's disk, head.
 
-use std::collections::BTreeMap;
-
 use reattest::entry::claim_of;
 use reattest_attestation::log::{Checkpoint, Frontier, Origin, leaf_hash};
 use reattest_attestation::{
-    Announcement, ArtifactOutcome, Authority, BuildFacts, Certificate, Claim, Digest, Envelope,
-    Material, NetworkId, PublicKey, Purl, Rebuild, SecretKey, Sign, Timestamp,
+    Announcement, Certificate, Claim, Digest, Envelope, NetworkId, PublicKey, Purl, SecretKey,
+    Sign, Timestamp,
 };
 
 use crate::checkers::{Broken, Invariant};
 use crate::network::Name;
+use crate::rebuilds::Said;
+use crate::releases::Made;
 
 /// Seconds of validity of a certificate: longer than any run.
 const VALIDITY: i64 = 86_400;
@@ -45,9 +45,14 @@ fn sound<T, E: ToString>(result: Result<T, E>) -> Result<T, Broken> {
 }
 
 impl Signer {
-    /// The signer of one node, certified by an operator of its own.
-    pub fn new(name: Name, network: &NetworkId, now: Timestamp) -> Result<Self, Broken> {
-        let operator = SecretKey::from_seed(&[name.0; 32]);
+    /// The signer of one node, certified by the operator of a node.
+    pub fn new(
+        name: Name,
+        operator: Name,
+        network: &NetworkId,
+        now: Timestamp,
+    ) -> Result<Self, Broken> {
+        let operator = SecretKey::from_seed(&[operator.0; 32]);
         let key = SecretKey::from_seed(&[name.0.wrapping_add(128); 32]);
         let certificate = Certificate {
             operator: operator.public_key(),
@@ -80,36 +85,18 @@ impl Signer {
         sound(Announcement { network, purl: purl.clone(), announced: now }.to_payload())
     }
 
-    /// Composes what a rebuild of `purl` gave, which is always the published file.
+    /// Composes what a rebuild of `purl` gave.
     pub fn rebuild(
         &self,
         purl: &Purl,
+        made: Made,
         documents: [Digest; 2],
         now: Timestamp,
     ) -> Result<Vec<u8>, Broken> {
-        let published = Digest::of(purl.as_str().as_bytes());
-        let outcome = ArtifactOutcome::observe(purl.clone(), published, Some(published), None);
-        let [recipe, lock] = documents;
-        let rebuild = Rebuild {
-            network: self.network.clone(),
-            source: purl.clone(),
-            recipe,
-            lock,
-            lock_authorities: Vec::new(),
-            artifacts: vec![sound(outcome)?],
-            authority: Authority {
-                uri: "dists/stable/InRelease".to_owned(),
-                digest: Digest::of(b"InRelease"),
-                signers: vec![format!("openpgp:{}", "A".repeat(40))],
-            },
-            sources: vec![Material {
-                name: "source.dsc".to_owned(),
-                uri: "pool/source.dsc".to_owned(),
-                digest: Digest::of(b"source"),
-            }],
-            links: None,
-            facts: facts(now),
-        };
+        let Made { published, produced, archive } = made;
+        let (network, finished) = (&self.network, now);
+        let said = Said { network, purl, published, produced, archive, documents, finished };
+        let rebuild = sound(said.rebuild())?;
         sound(rebuild.to_payload(&self.public_key()))
     }
 
@@ -158,26 +145,5 @@ impl Signer {
     fn sign_head(&self, size: u64, root: Digest) -> Result<Vec<u8>, Broken> {
         let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
         Ok(sound(checkpoint.sign(&self.key))?.as_bytes().to_vec())
-    }
-}
-
-fn facts(now: Timestamp) -> BuildFacts {
-    BuildFacts {
-        command: vec!["dpkg-buildpackage".to_owned()],
-        environment: BTreeMap::new(),
-        source_date_epoch: None,
-        learned: BTreeMap::new(),
-        kernel: "Linux 6.12".to_owned(),
-        cpu: "simulated".to_owned(),
-        architecture: "amd64".to_owned(),
-        node_version: "0.1.0".to_owned(),
-        format_version: 1,
-        started: now,
-        finished: now,
-        invocation: "simulated".to_owned(),
-        log: Digest::of(b"log"),
-        diff: None,
-        normalizers: Vec::new(),
-        confinement: None,
     }
 }

@@ -69,6 +69,8 @@ pub struct Summary {
     pub entries: usize,
     /// Lies that the liar told.
     pub lies: u64,
+    /// Verdicts that consumers were given, by their word.
+    pub verdicts: BTreeMap<String, u64>,
     /// What was refused, and of whom: a liar or an honest node.
     pub refused: BTreeMap<(&'static str, &'static str), u64>,
     /// The digest of the whole trace.
@@ -96,6 +98,9 @@ impl fmt::Display for Summary {
         if !self.last_missing.is_empty() {
             writeln!(f, "at last    {}", self.last_missing)?;
         }
+        let verdicts = self.verdicts.iter().map(|(word, times)| format!("{times} {word}"));
+        let verdicts: Vec<String> = verdicts.collect();
+        writeln!(f, "verdicts   {}", verdicts.join(", "))?;
         for ((whose, what), times) in &self.refused {
             writeln!(f, "refused    {times} times of {whose}: {what}")?;
         }

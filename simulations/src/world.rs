@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use reattest::limits::{REQUEST_SECONDS, TICK};
-use reattest::protocol::{Event, Identity, Notice};
-use reattest_attestation::{NetworkId, Purl, Timestamp};
+use reattest::protocol::{Event, Notice};
+use reattest_attestation::{Purl, Timestamp};
 
 use crate::agenda::{Agenda, Happening};
+use crate::canary::Canary;
 use crate::checkers::{Broken, Checkers, Invariant, Members, missing};
-use crate::liar::Liar;
 use crate::member::{Halt, Member, Out};
 use crate::network::{Name, Network, Packet};
 use crate::odds::{Dice, Millis, Odds};
-use crate::signer::Signer;
+use crate::releases::{Cast, release};
+use crate::roster::{members, operators};
+use crate::rules::Rules;
 use crate::trace::{Summary, Trace};
 
 /// The second at which every world begins: 2026-06-01T00:00:00Z.
@@ -29,8 +31,8 @@ pub const CONVERGES_WITHIN: Millis = 570_000;
 /// What a run is asked to do besides what its seed says.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// One disk loses entries and reports them as stored: the checkers must see it.
-    pub canary: bool,
+    /// A bug that is planted: the checkers must see it.
+    pub canary: Option<Canary>,
 }
 
 /// A run that broke an invariant.
@@ -64,8 +66,12 @@ pub struct World {
     pub(crate) network: Network,
     pub(crate) members: Members,
     pub(crate) liar: Name,
-    announced: BTreeSet<Purl>,
-    checkers: Checkers,
+    pub(crate) cast: Cast,
+    pub(crate) rules: Vec<Rules>,
+    /// Questions of consumers so far.
+    pub(crate) asked: u64,
+    pub(crate) announced: BTreeSet<Purl>,
+    pub(crate) checkers: Checkers,
     pub(crate) trace: Trace,
     pub(crate) summary: Summary,
 }
@@ -76,15 +82,19 @@ impl World {
         let mut dice = Dice::of(seed);
         let odds = Odds::draw(&mut dice);
         let honest: Vec<Name> = (0..odds.honest).map(Name).collect();
-        let liar = Name(odds.honest);
-        let members = members(&honest, liar, &odds, seed).map_err(|broken| Failure {
+        let (liar, twin) = (Name(odds.honest), Name(odds.honest.saturating_add(1)));
+        let members = members(&honest, [liar, twin], &odds, seed).map_err(|broken| Failure {
             seed,
             at: 0,
             node: liar,
             broken,
             trace: Vec::new(),
         })?;
-        let network = Network::draw(&honest, liar, &odds, &mut dice);
+        // Nothing but what it signs sets the liar's other key apart from honest ones.
+        let ring: Vec<Name> = honest.iter().copied().chain([twin]).collect();
+        let network = Network::draw(&ring, liar, &odds, &mut dice);
+        let soon = timestamp(odds.calm_at / 2);
+        let rules = Rules::drawn(&operators(&members), soon);
         let mut world = Self {
             seed,
             odds,
@@ -96,6 +106,9 @@ impl World {
             network,
             members,
             liar,
+            cast: Cast::drawn(BTreeSet::from([liar, twin])),
+            rules,
+            asked: 0,
             announced: BTreeSet::new(),
             checkers: Checkers::default(),
             trace: Trace::default(),
@@ -114,7 +127,7 @@ impl World {
             self.after_up_to(self.odds.announce_after, Happening::Announce(name));
         }
         if let Some(member) = self.members.get_mut(&Name(0)) {
-            member.disk.loses_entries = self.options.canary;
+            member.disk.loses_entries = self.options.canary == Some(Canary::LosesEntries);
         }
         self.after(600, Happening::Dial);
         self.after_up_to(self.odds.crash_after, Happening::Crash);
@@ -132,6 +145,9 @@ impl World {
             self.trace.line(at, &happening);
             let dialled = matches!(happening, Happening::Dial);
             self.happen(happening)?;
+            if dialled && self.now % 4000 < 2000 {
+                self.consume()?;
+            }
             if dialled && self.has_converged()? {
                 break;
             }
@@ -174,7 +190,7 @@ impl World {
     }
 
     /// The clock that cores see: whole seconds.
-    fn clock(&self) -> Timestamp {
+    pub(crate) fn clock(&self) -> Timestamp {
         timestamp(self.now)
     }
 
@@ -251,7 +267,11 @@ impl World {
 
     pub(crate) fn feed(&mut self, name: Name, events: Vec<Event>) -> Result<(), Failure> {
         for event in events {
-            self.work(name, |member, now, out| member.take(event, now, out))?;
+            let canary = self.options.canary;
+            self.work(name, |member, now, out| {
+                canary.into_iter().for_each(|canary| canary.hear(member, &event));
+                member.take(event, now, out)
+            })?;
         }
         Ok(())
     }
@@ -310,10 +330,7 @@ impl World {
     }
 
     pub(crate) fn release(&mut self) -> Option<Purl> {
-        let number = self.dice.below(RELEASES);
-        let qualifiers = [("arch", "all"), ("distro", "trixie")];
-        let name = format!("package{number}");
-        Purl::new("deb", Some("debian"), &name, Some("1.0"), &qualifiers).ok()
+        release(self.dice.below(RELEASES))
     }
 
     fn announce(&mut self, name: Name) -> Result<(), Failure> {
@@ -322,11 +339,8 @@ impl World {
         }
         self.after_up_to(self.odds.announce_after, Happening::Announce(name));
         let Some(purl) = self.release() else { return Ok(()) };
-        let runs = self.members.get(&name).is_some_and(|member| {
-            let forked = member.liar.as_ref().is_some_and(|liar| liar.forgery.is_some());
-            member.life.is_some() && !forked
-        });
-        if !runs {
+        let runs = self.members.get(&name).is_some_and(|member| member.life.is_some());
+        if !runs || self.has_forked(name) {
             return Ok(());
         }
         let written = |world: &Self| world.members.get(&name).map(|m| m.signer.written.len());
@@ -340,33 +354,8 @@ impl World {
     }
 }
 
-fn timestamp(at: Millis) -> Timestamp {
+/// A virtual time as nodes see it.
+pub(crate) fn timestamp(at: Millis) -> Timestamp {
     let seconds = i64::try_from(at / 1000).unwrap_or(i64::MAX);
     Timestamp::from_unix(BEGIN.saturating_add(seconds))
-}
-
-/// Every node with a key of its own, certified by an operator of its own whom all follow.
-fn members(honest: &[Name], liar: Name, odds: &Odds, seed: u64) -> Result<Members, Broken> {
-    let network: NetworkId = "simulated"
-        .parse()
-        .map_err(|_| Broken::new(Invariant::SignerWorks, "a network's name".to_owned()))?;
-    let names = honest.iter().copied().chain([liar]);
-    let signers = names.map(|name| Ok((name, Signer::new(name, &network, timestamp(0))?)));
-    let signers: Vec<(Name, Signer)> = signers.collect::<Result<_, Broken>>()?;
-    let operators: BTreeSet<_> = signers.iter().map(|(_, signer)| signer.operator).collect();
-    let member = |(name, signer): (Name, Signer)| {
-        let identity = Identity {
-            network: network.clone(),
-            operators: operators.clone(),
-            own: Some(signer.public_key()),
-            rebuilds: name != liar,
-            witnesses: Vec::new(),
-            cosigns: false,
-            allowed: None,
-        };
-        // Dice of its own: whether it lies does not move the faults of the network.
-        let lies = (name == liar).then(|| Liar::new(Dice::of(!seed), odds.lie));
-        (name, Member::new(name, identity, signer, lies))
-    };
-    Ok(signers.into_iter().map(member).collect())
 }

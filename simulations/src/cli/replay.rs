@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
-use reattest_simulations::{DEFAULT_SEED, Failure, Options, World};
+use reattest_simulations::{Canary, DEFAULT_SEED, Failure, Options, World};
 
 use super::{Said, seed};
 
@@ -15,8 +15,8 @@ pub(crate) struct Replay {
     #[arg(value_name = "SEED", default_value_t = DEFAULT_SEED, value_parser = seed)]
     seed: u64,
     /// Plants a bug, which the run must find.
-    #[arg(long)]
-    canary: bool,
+    #[arg(long, value_name = "NAME")]
+    canary: Option<Canary>,
 }
 
 impl Replay {
