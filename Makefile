@@ -1,6 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each sets up what is missing.
 .POSIX:
-.PHONY: demo test coverage oracles deps build lint deny help fuzz fuzz-corpus bench
+.PHONY: demo test coverage oracles deps build lint deny help fuzz fuzz-corpus bench sim
 
 # Where an ordinary user's copy of bubblewrap goes when nobody may install it for the system.
 TOOLS := $(CURDIR)/target/tools
@@ -13,6 +13,7 @@ help:
 	@echo "make coverage  real packages, rebuilt one by one, as a table (PACKAGES=... for some)"
 	@echo "make oracles  the verifiers that other people wrote, on what we emit"
 	@echo "make fuzz   hostile bytes against every decoder, FUZZ_SECONDS=60 each"
+	@echo "make sim    200 simulated worlds, each decided by a seed; SEEDS=1000 FROM=5000 for others"
 	@echo "make bench  how fast it is, side by side with others, in release builds"
 
 demo: build
@@ -73,6 +74,13 @@ fuzz-tools: deps
 	@command -v cargo-fuzz >/dev/null || { \
 	  echo "note: cargo-fuzz is not installed; building it in target/tools takes a minute or two"; \
 	  cargo install --locked --quiet --root $(TOOLS)/usr cargo-fuzz; }
+
+# Worlds that a seed decides each. Every failure names its seed: reattest-simulations SEED runs it again.
+SEEDS ?= 200
+FROM ?= 1
+
+sim: build
+	target/debug/reattest-simulations seeds --count $(SEEDS) --from $(FROM)
 
 # Ratios of release builds, measured in one run; the first time builds everything again, optimized.
 bench: deps

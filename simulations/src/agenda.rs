@@ -60,9 +60,11 @@ impl Agenda {
         self.planned.insert((at, self.count), happening);
     }
 
-    /// What happens next, and when.
-    pub(crate) fn pop(&mut self) -> Option<(Millis, Happening)> {
-        self.planned.pop_first().map(|((at, _), happening)| (at, happening))
+    /// What happens next until a time, and when.
+    pub(crate) fn pop(&mut self, until: Millis) -> Option<(Millis, Happening)> {
+        let next = self.planned.first_entry().filter(|next| next.key().0 <= until)?;
+        let ((at, _), happening) = next.remove_entry();
+        Some((at, happening))
     }
 }
 

@@ -1,12 +1,12 @@
 //! Steps 9 and 10: what consumers conclude from the logs on their node's disk, and whether they may.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reattest::entry::mentions;
 use reattest_attestation::log::{Origin, SignedCheckpoint, leaf_hash, prove_inclusion};
 use reattest_attestation::{
     Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, HashedFile, LoggedAt, NetworkId,
-    Purl, Question, Timestamp, Verdict, conclude,
+    OperatorWord, Purl, Question, Timestamp, Verdict, conclude,
 };
 
 use crate::canary::{Asked, Canary};
@@ -46,19 +46,35 @@ pub(crate) fn bundle(disk: &Disk, about: &BTreeMap<&Origin, Vec<About<'_>>>) -> 
         bundle.certificates.extend(Envelope::parse(&head.certificate).ok());
         bundle.checkpoints.extend(SignedCheckpoint::parse(&head.checkpoint).ok());
     }
+    bundle.certificates.extend(disk.words.iter().filter_map(|word| Envelope::parse(word).ok()));
     for (origin, entries) in about {
         let Some(first) = entries.first() else { continue };
         let leaves: Vec<Digest> = under(first.log).iter().map(|entry| leaf_hash(entry)).collect();
-        let size = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
+        let sizes: BTreeSet<usize> = vouched(disk, origin).chain([leaves.len()]).collect();
         for About { index, entry, .. } in entries {
-            let proof = prove_inclusion(&leaves, *index);
-            let Some((envelope, proof)) = Envelope::parse(entry).ok().zip(proof) else { continue };
-            let (envelope_digest, origin) = (envelope.digest(), Origin::clone(origin));
-            bundle.proofs.push(LoggedAt { envelope: envelope_digest, origin, size, proof });
+            let Ok(envelope) = Envelope::parse(entry) else { continue };
+            for size in &sizes {
+                let proof = leaves.get(..*size).and_then(|under| prove_inclusion(under, *index));
+                bundle.proofs.extend(proof.map(|proof| LoggedAt {
+                    envelope: envelope.digest(),
+                    origin: Origin::clone(origin),
+                    size: u64::try_from(*size).unwrap_or(u64::MAX),
+                    proof,
+                }));
+            }
             bundle.envelopes.push(envelope);
         }
     }
     bundle
+}
+
+/// Up to where a log's operator vouches for it, where it ended the key.
+fn vouched(disk: &Disk, origin: &Origin) -> impl Iterator<Item = usize> {
+    let words = disk.words.iter().filter_map(|word| Envelope::parse(word).ok());
+    let revoked = words.filter_map(|word| OperatorWord::verify(&word).ok()?.revoked());
+    let heads = revoked.flat_map(|revoked| revoked.revocation().last_good.clone());
+    let sizes = heads.filter(|head| head.origin == *origin).map(|head| head.size);
+    sizes.filter_map(|size| usize::try_from(size).ok()).collect::<Vec<_>>().into_iter()
 }
 
 /// Asks production about files of a package.
@@ -124,7 +140,7 @@ impl Consumer<'_> {
 
     /// Whatever was carried to whom: what is accepted has enough honest rebuilders behind it that
     /// the colluders could not have done it alone, and they really said so.
-    fn check_ground(
+    pub(crate) fn check_ground(
         &self,
         verdict: &Verdict,
         purl: &Purl,
@@ -219,7 +235,7 @@ impl World {
     pub(crate) fn consume(&mut self) -> Result<(), Failure> {
         let turn = self.asked;
         self.asked = turn.saturating_add(1);
-        let honest = u64::from(self.odds.honest);
+        let honest = u64::from(self.odds.honest).max(1);
         let name = Name(u8::try_from(turn.checked_rem(honest).unwrap_or(0)).unwrap_or(0));
         let at = |of: usize| usize::try_from(turn / honest).unwrap_or(0).checked_rem(of);
         let rules = at(self.rules.len()).and_then(|at| self.rules.get(at));

@@ -31,6 +31,8 @@ pub struct Disk {
     pub queue: Vec<Change>,
     /// Recipes and locks.
     pub documents: BTreeMap<Digest, Vec<u8>>,
+    /// What operators say about keys.
+    pub words: Vec<Vec<u8>>,
     /// The canary: the last entry of what is pulled onto a log is lost, and reported as stored.
     pub loses_entries: bool,
 }

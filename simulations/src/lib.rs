@@ -15,6 +15,7 @@
 //! | what consumers conclude, and whether they may | [`rules`], [`consumers`], `expected` |
 //! | bugs planted on purpose, which all of that must catch | [`canary`] |
 //! | who is there; what happens, and when | `roster`, `agenda`, `faults`, [`world`] |
+//! | worlds that are set up by hand, and what they show | `stage`, [`scenarios`] |
 //! | what a policy is worth, computed rather than run | [`whatif`] |
 //!
 //! Deliberately absent so far: clocks that drift, disks that fill up or come back from a backup,
@@ -38,6 +39,8 @@ pub mod canary;
 pub mod trace;
 mod agenda;
 mod roster;
+mod stage;
+pub mod scenarios;
 mod builders;
 pub mod world;
 mod faults;

@@ -312,11 +312,11 @@ impl Member {
             }
             Effect::CancelBuild { job } => out.push(Out::Cancel(job)),
             Effect::EndBuilder => out.push(Out::EndBuilder),
-            // Nobody here follows a registry, is a witness, dials by itself, or speaks as an operator.
+            Effect::StoreWord(word) => self.disk.words.push(word),
+            // Nobody here follows a registry, is a witness, or dials by itself.
             Effect::Announce(_)
             | Effect::Cosign { .. }
             | Effect::ShowSigner { .. }
-            | Effect::StoreWord(_)
             | Effect::Dial { .. } => {}
             Effect::Drop(peer) => out.extend(Name::of(&peer).map(Out::Drop)),
             Effect::Notice(notice) => self.notice(notice, out),

@@ -80,6 +80,19 @@ impl Network {
         Self { links, faulty: true, ..Self::default() }
     }
 
+    /// Everybody is linked to everybody, and nothing befalls a message.
+    pub fn mesh(names: &[Name]) -> Self {
+        let pairs = names.iter().flat_map(|one| names.iter().map(|other| (*one, *other)));
+        let links = pairs.filter(|(one, other)| one < other).collect();
+        Self { links, ..Self::default() }
+    }
+
+    /// Parts these nodes from the others; the connections across, all of which are cut.
+    pub fn part(&mut self, island: BTreeSet<Name>) -> Vec<Pair> {
+        self.island = island;
+        self.up.keys().filter(|(one, other)| self.is_parted(*one, *other)).copied().collect()
+    }
+
     /// Links that could be up and are not.
     pub fn down(&self) -> Vec<Pair> {
         let down = self.links.iter().filter(|link| !self.up.contains_key(link));

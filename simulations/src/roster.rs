@@ -9,7 +9,7 @@ use crate::checkers::{Broken, Invariant, Members};
 use crate::liar::Liar;
 use crate::member::Member;
 use crate::network::Name;
-use crate::odds::{Dice, Odds};
+use crate::odds::Dice;
 use crate::signer::Signer;
 use crate::world::timestamp;
 
@@ -24,26 +24,33 @@ pub(crate) fn operators(members: &Members) -> Vec<PublicKey> {
     operators
 }
 
-/// Every node with a key of its own, certified by an operator of its own whom all follow; but the
-/// liar's operator has two.
-pub(crate) fn members(
-    honest: &[Name],
-    [liar, twin]: [Name; 2],
-    odds: &Odds,
-    seed: u64,
-) -> Result<Members, Broken> {
+/// A node that is to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seat {
+    pub(crate) name: Name,
+    /// The node whose operator certifies its key: usually itself.
+    pub(crate) operator: Name,
+    /// So many of a thousand of its answers are lies, where it tells any.
+    pub(crate) lies: Option<u64>,
+}
+
+impl Seat {
+    /// An honest node of an operator of its own.
+    pub(crate) fn honest(name: Name) -> Self {
+        Self { name, operator: name, lies: None }
+    }
+}
+
+/// Every node with a key of its own, certified by an operator whom all follow.
+pub(crate) fn members(seats: &[Seat], seed: u64) -> Result<Members, Broken> {
     let network: NetworkId = "simulated"
         .parse()
         .map_err(|_| Broken::new(Invariant::SignerWorks, "a network's name".to_owned()))?;
-    let names = honest.iter().copied().chain([liar, twin]);
-    let signer = |name| {
-        let operator = if name == twin { liar } else { name };
-        Ok((name, Signer::new(name, operator, &network, timestamp(0))?))
-    };
-    let signers = names.map(signer);
-    let signers: Vec<(Name, Signer)> = signers.collect::<Result<_, Broken>>()?;
+    let signer =
+        |seat: &Seat| Ok((*seat, Signer::new(seat.name, seat.operator, &network, timestamp(0))?));
+    let signers: Vec<(Seat, Signer)> = seats.iter().map(signer).collect::<Result<_, Broken>>()?;
     let operators: BTreeSet<_> = signers.iter().map(|(_, signer)| signer.operator).collect();
-    let member = |(name, signer): (Name, Signer)| {
+    let member = |(Seat { name, lies, .. }, signer): (Seat, Signer)| {
         let identity = Identity {
             network: network.clone(),
             operators: operators.clone(),
@@ -54,7 +61,7 @@ pub(crate) fn members(
             allowed: None,
         };
         // Dice of its own: whether it lies does not move the faults of the network.
-        let lies = (name == liar).then(|| Liar::new(Dice::of(!seed), odds.lie));
+        let lies = lies.map(|lie| Liar::new(Dice::of(!seed), lie));
         (name, Member::new(name, identity, signer, lies))
     };
     Ok(signers.into_iter().map(member).collect())

@@ -13,7 +13,7 @@ use crate::member::{Halt, Member, Out};
 use crate::network::{Name, Network, Packet};
 use crate::odds::{Dice, Millis, Odds};
 use crate::releases::{Cast, release};
-use crate::roster::{members, operators};
+use crate::roster::{Seat, members, operators};
 use crate::rules::Rules;
 use crate::trace::{Summary, Trace};
 
@@ -81,21 +81,41 @@ impl World {
     pub fn of(seed: u64, options: Options) -> Result<Self, Failure> {
         let mut dice = Dice::of(seed);
         let odds = Odds::draw(&mut dice);
-        let honest: Vec<Name> = (0..odds.honest).map(Name).collect();
+        // Nothing but what it signs sets the liar's other key apart from honest ones.
         let (liar, twin) = (Name(odds.honest), Name(odds.honest.saturating_add(1)));
-        let members = members(&honest, [liar, twin], &odds, seed).map_err(|broken| Failure {
+        let ring: Vec<Name> = (0..odds.honest).map(Name).chain([twin]).collect();
+        let seats = ring.iter().map(|name| match *name == twin {
+            true => Seat { name: twin, operator: liar, lies: None },
+            false => Seat::honest(*name),
+        });
+        let lies = Seat { name: liar, operator: liar, lies: Some(odds.lie) };
+        let seats: Vec<Seat> = seats.chain([lies]).collect();
+        let network = Network::draw(&ring, liar, &odds, &mut dice);
+        let cast = Cast::drawn(BTreeSet::from([liar, twin]));
+        let mut world = Self::still(seed, options, (odds, dice), network, (&seats, cast), liar)?;
+        let soon = timestamp(world.odds.calm_at / 2);
+        world.rules = Rules::drawn(&operators(&world.members), soon);
+        world.begin();
+        Ok(world)
+    }
+
+    /// A world in which nothing is planned yet.
+    pub(crate) fn still(
+        seed: u64,
+        options: Options,
+        (odds, dice): (Odds, Dice),
+        network: Network,
+        (seats, cast): (&[Seat], Cast),
+        liar: Name,
+    ) -> Result<Self, Failure> {
+        let members = members(seats, seed).map_err(|broken| Failure {
             seed,
             at: 0,
             node: liar,
             broken,
             trace: Vec::new(),
         })?;
-        // Nothing but what it signs sets the liar's other key apart from honest ones.
-        let ring: Vec<Name> = honest.iter().copied().chain([twin]).collect();
-        let network = Network::draw(&ring, liar, &odds, &mut dice);
-        let soon = timestamp(odds.calm_at / 2);
-        let rules = Rules::drawn(&operators(&members), soon);
-        let mut world = Self {
+        Ok(Self {
             seed,
             odds,
             options,
@@ -106,16 +126,14 @@ impl World {
             network,
             members,
             liar,
-            cast: Cast::drawn(BTreeSet::from([liar, twin])),
-            rules,
+            cast,
+            rules: Vec::new(),
             asked: 0,
             announced: BTreeSet::new(),
             checkers: Checkers::default(),
             trace: Trace::default(),
             summary: Summary::default(),
-        };
-        world.begin();
-        Ok(world)
+        })
     }
 
     fn begin(&mut self) {
@@ -139,20 +157,22 @@ impl World {
 
     /// Runs until all honest nodes hold the same, or an invariant does not hold.
     pub fn run(mut self) -> Result<Summary, Failure> {
-        while let Some((at, happening)) = self.agenda.pop() {
-            self.now = at;
-            self.summary.events = self.summary.events.saturating_add(1);
-            self.trace.line(at, &happening);
-            let dialled = matches!(happening, Happening::Dial);
-            self.happen(happening)?;
-            if dialled && self.now % 4000 < 2000 {
-                self.consume()?;
-            }
-            if dialled && self.has_converged()? {
-                break;
-            }
-        }
+        while self.step(Millis::MAX)? {}
         Ok(self.sum_up())
+    }
+
+    /// What is next on the agenda happens, if its time comes until then; whether more is to come.
+    pub(crate) fn step(&mut self, until: Millis) -> Result<bool, Failure> {
+        let Some((at, happening)) = self.agenda.pop(until) else { return Ok(false) };
+        self.now = at;
+        self.summary.events = self.summary.events.saturating_add(1);
+        self.trace.line(at, &happening);
+        let dialled = matches!(happening, Happening::Dial);
+        self.happen(happening)?;
+        if dialled && self.now % 4000 < 2000 {
+            self.consume()?;
+        }
+        Ok(!(dialled && self.has_converged()?))
     }
 
     fn has_converged(&mut self) -> Result<bool, Failure> {
@@ -292,7 +312,7 @@ impl World {
         Ok(())
     }
 
-    fn send(&mut self, from: Name, to: Name, packet: &Packet) {
+    pub(crate) fn send(&mut self, from: Name, to: Name, packet: &Packet) {
         self.summary.sent = self.summary.sent.saturating_add(1);
         let Some(session) = self.network.session(from, to) else { return };
         for way in self.network.carry(&self.odds, &mut self.dice) {

@@ -1,4 +1,5 @@
 //! One binary for every claim about the simulator and what it finds.
 
+mod scenarios;
 mod seeds;
 mod whatif;

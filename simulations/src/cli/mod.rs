@@ -2,6 +2,8 @@
 
 mod quorum;
 mod replay;
+mod scenario;
+mod seeds;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -30,6 +32,10 @@ pub(crate) struct Arguments {
 enum Command {
     /// What a policy is worth: the chance of a false acceptance and of no verdict, for every k.
     Quorum(quorum::Quorum),
+    /// Many seeds, on all cores.
+    Seeds(seeds::Seeds),
+    /// What the network does when it goes wrong in one named way, with verdicts.
+    Scenario(scenario::Scenario),
 }
 
 /// How a command ended, or why it could not begin.
@@ -39,6 +45,8 @@ impl Arguments {
     pub(crate) fn run(&self) -> Said {
         match &self.command {
             Some(Command::Quorum(quorum)) => quorum.run(),
+            Some(Command::Seeds(seeds)) => seeds.run(),
+            Some(Command::Scenario(scenario)) => scenario.run(),
             None => self.replay.run(),
         }
     }
