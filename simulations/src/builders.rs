@@ -3,8 +3,9 @@
 use reattest_attestation::Purl;
 
 use crate::agenda::Happening;
+use crate::failure::Failure;
 use crate::network::Name;
-use crate::world::{Failure, World};
+use crate::world::World;
 
 impl World {
     /// A builder that hangs says nothing until it is told to stop, and then not always.

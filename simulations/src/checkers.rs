@@ -84,6 +84,8 @@ struct Seen {
 #[derive(Debug, Default)]
 pub struct Checkers {
     seen: BTreeMap<(Name, Origin), Seen>,
+    /// What nodes know since the last look.
+    news: Vec<String>,
     /// By node, the entries that were looked at, and the releases that they attest.
     signed: BTreeMap<Name, (usize, BTreeSet<Purl>)>,
 }
@@ -97,12 +99,22 @@ impl Checkers {
             let author = members.values().find(|author| author.signer.origin == *origin);
             check_log(seen, origin, log, author)?;
         }
-        self.check_acknowledged(name, member)?;
+        self.check_acknowledged(name, member, members)?;
         self.check_votes(name, member)?;
         check_queues(member)
     }
 
-    fn check_acknowledged(&mut self, name: Name, member: &Member) -> Result<(), Broken> {
+    /// What nodes know since the last look, each log that grew with one.
+    pub(crate) fn news(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.news)
+    }
+
+    fn check_acknowledged(
+        &mut self,
+        name: Name,
+        member: &Member,
+        members: &Members,
+    ) -> Result<(), Broken> {
         let Some(life) = &member.life else { return Ok(()) };
         let sizes: BTreeMap<&Origin, u64> = life.core.logs().collect();
         for ((_, origin), seen) in self.seen.iter_mut().filter(|((of, _), _)| *of == name) {
@@ -113,6 +125,11 @@ impl Checkers {
                     seen.acknowledged, seen.covered
                 );
                 return Err(Broken::new(Invariant::Acknowledged, found));
+            }
+            if size > seen.acknowledged {
+                let author = members.iter().find(|(_, author)| author.signer.origin == *origin);
+                let author = author.map_or("nobody".to_owned(), |(author, _)| author.to_string());
+                self.news.push(format!("{name} holds the log of {author} up to entry {size}"));
             }
             seen.acknowledged = size;
         }

@@ -13,10 +13,11 @@ use crate::canary::{Asked, Canary};
 use crate::checkers::{Broken, Checkers, Invariant, Members};
 use crate::disk::{Disk, StoredLog};
 use crate::expected::{Expected, expected, newest, under};
+use crate::failure::Failure;
 use crate::network::Name;
 use crate::releases::{Cast, forged, sound};
 use crate::rules::Rules;
-use crate::world::{Failure, World};
+use crate::world::World;
 
 /// The entries under the heads of a disk that say something of a package.
 pub(crate) struct About<'a> {
@@ -134,7 +135,9 @@ impl Consumer<'_> {
     /// What the production code is asked: other than it should be, where a canary sings.
     fn bent(&self, asked: &Asked) -> Asked {
         let mut asked = asked.clone();
-        self.canary.into_iter().for_each(|canary| canary.bend(&mut asked, self.members));
+        if let Some(canary) = self.canary {
+            canary.bend(&mut asked, self.members);
+        }
         asked
     }
 
@@ -249,7 +252,9 @@ impl World {
         for conclusion in checked.map_err(|broken| self.failure(name, broken))? {
             let times = self.summary.verdicts.entry(conclusion.to_string()).or_default();
             *times = times.saturating_add(1);
-            self.trace.line(self.now, &format!("{name}'s consumer: {conclusion}"));
+            let line = format!("{name}'s consumer: {conclusion}");
+            self.trace.line(self.now, &line);
+            self.trace.knows(self.now, &line);
         }
         Ok(())
     }

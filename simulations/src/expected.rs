@@ -81,9 +81,8 @@ pub(crate) fn expected(
     now: Timestamp,
 ) -> Expected {
     let believed = |at: usize| at > 0 || rules.believed_until.is_none_or(|until| now <= until);
-    let stances = rules.voters.iter().enumerate().map(|(at, voter)| match believed(at) {
-        true => stance(rules, said, voter, purl),
-        false => Stance::Silent,
+    let stances = rules.voters.iter().enumerate().map(|(at, voter)| {
+        if believed(at) { stance(rules, said, voter, purl) } else { Stance::Silent }
     });
     let stances: Vec<Stance> = stances.collect();
     let count = |is: &dyn Fn(&Stance) -> bool| stances.iter().filter(|stance| is(stance)).count();
@@ -118,9 +117,10 @@ fn stance(
         let artifact = rebuild.artifacts.iter().find(|artifact| artifact.purl == *purl);
         let counts = rebuild.authority.signers.iter().any(named);
         let Some(artifact) = artifact.filter(|_| counts) else { continue };
-        let says = match artifact.produced == Some(artifact.published) {
-            true => Stance::Supports(artifact.published),
-            false => Stance::Against(artifact.published),
+        let says = if artifact.produced == Some(artifact.published) {
+            Stance::Supports(artifact.published)
+        } else {
+            Stance::Against(artifact.published)
         };
         stance = match stance {
             Stance::Silent => says,

@@ -6,9 +6,10 @@ use serde_bytes::ByteBuf;
 
 use crate::agenda::Happening;
 use crate::checkers::{Broken, Invariant};
+use crate::failure::Failure;
 use crate::liar::Forgery;
 use crate::network::Name;
-use crate::world::{Failure, World};
+use crate::world::World;
 
 impl World {
     pub(crate) fn dial(&mut self) -> Result<(), Failure> {
@@ -86,8 +87,11 @@ impl World {
     pub(crate) fn crash(&mut self, name: Name) -> Result<(), Failure> {
         self.summary.crashes = self.summary.crashes.saturating_add(1);
         self.trace.line(self.now, &format!("{name} lost its power"));
+        self.trace.knows(self.now, &format!("{name} loses its power"));
         if let Some(member) = self.members.get_mut(&name) {
-            self.options.canary.into_iter().for_each(|canary| canary.cut(member));
+            if let Some(canary) = self.options.canary {
+                canary.cut(member);
+            }
             member.life = None;
             member.fuse = None;
         }
@@ -103,6 +107,7 @@ impl World {
             return Ok(());
         }
         self.summary.splits = self.summary.splits.saturating_add(1);
+        self.trace.knows(self.now, &"the network falls apart");
         let names: Vec<Name> = self.members.keys().copied().collect();
         for (one, other) in self.network.split(&names, &mut self.dice) {
             self.hang_up(one, other)?;

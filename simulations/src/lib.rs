@@ -15,6 +15,7 @@
 //! | what consumers conclude, and whether they may | [`rules`], [`consumers`], `expected` |
 //! | bugs planted on purpose, which all of that must catch | [`canary`] |
 //! | who is there; what happens, and when | `roster`, `agenda`, `faults`, [`world`] |
+//! | a failure in a smaller world | [`cut`] |
 //! | worlds that are set up by hand, and what they show | `stage`, [`scenarios`] |
 //! | what a policy is worth, computed rather than run | [`whatif`] |
 //!
@@ -32,10 +33,12 @@ pub mod transport;
 pub mod liar;
 pub mod member;
 pub mod checkers;
+pub mod failure;
 pub mod rules;
 mod expected;
 pub mod consumers;
 pub mod canary;
+pub mod cut;
 pub mod trace;
 mod agenda;
 mod roster;
@@ -48,9 +51,11 @@ pub mod whatif;
 
 pub use canary::Canary;
 pub use checkers::{Broken, Invariant};
+pub use cut::{Cut, minimize};
+pub use failure::{Failure, Options};
 pub use odds::Odds;
 pub use trace::Summary;
-pub use world::{Failure, Options, World};
+pub use world::World;
 
 /// The seed of a run that names none.
 pub const DEFAULT_SEED: u64 = 0x5EED;

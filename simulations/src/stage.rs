@@ -13,12 +13,13 @@ use crate::agenda::Happening;
 use crate::canary::Asked;
 use crate::checkers::{Broken, Invariant};
 use crate::consumers::{Consumer, about, bundle, verdicts};
+use crate::failure::{Failure, Options};
 use crate::network::{Name, Network};
 use crate::odds::{Dice, Millis, Odds};
 use crate::releases::Cast;
 use crate::roster::Seat;
 use crate::rules::Rules;
-use crate::world::{Failure, Options, World};
+use crate::world::World;
 
 /// The seed of every scenario: it decides how long messages are on their way.
 const SEED: u64 = 0x5CE2;

@@ -15,11 +15,12 @@ const SHOWN: usize = 40;
 pub struct Trace {
     digester: Digester,
     last: VecDeque<String>,
+    knew: VecDeque<String>,
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { digester: Digester::new(), last: VecDeque::new() }
+        Self { digester: Digester::new(), last: VecDeque::new(), knew: VecDeque::new() }
     }
 }
 
@@ -33,6 +34,19 @@ impl Trace {
             self.last.pop_front();
         }
         self.last.push_back(line);
+    }
+
+    /// Somebody knows something since now; no part of the digest.
+    pub fn knows(&mut self, at: Millis, what: &dyn fmt::Display) {
+        if self.knew.len() == SHOWN {
+            self.knew.pop_front();
+        }
+        self.knew.push_back(format!("{:>7}.{:03} {what}", at / 1000, at % 1000));
+    }
+
+    /// Who knew what, the last of it.
+    pub fn knew(&self) -> Vec<String> {
+        self.knew.iter().cloned().collect()
     }
 
     /// The last lines.

@@ -9,6 +9,8 @@ use reattest_attestation::{Purl, Timestamp};
 use crate::agenda::{Agenda, Happening};
 use crate::canary::Canary;
 use crate::checkers::{Broken, Checkers, Invariant, Members, missing};
+use crate::cut::Trouble;
+use crate::failure::{Failure, Options};
 use crate::member::{Halt, Member, Out};
 use crate::network::{Name, Network, Packet};
 use crate::odds::{Dice, Millis, Odds};
@@ -27,29 +29,6 @@ const RELEASES: u64 = 12;
 /// out (120 s) and a builder that does not stop (60 s), the longest wait of a build that failed four
 /// times (240 s), twelve builds of 8 s one after the other, and 54 s for the network.
 pub const CONVERGES_WITHIN: Millis = 570_000;
-
-/// What a run is asked to do besides what its seed says.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// A bug that is planted: the checkers must see it.
-    pub canary: Option<Canary>,
-}
-
-/// A run that broke an invariant.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("seed {seed:#x} at {}.{:03} s, node {node}: {broken}", at / 1000, at % 1000)]
-pub struct Failure {
-    /// The seed, which replays it.
-    pub seed: u64,
-    /// Virtual milliseconds since the beginning.
-    pub at: Millis,
-    /// The node that was looked at.
-    pub node: Name,
-    /// The invariant, and what was found.
-    pub broken: Broken,
-    /// The last lines of the trace.
-    pub trace: Vec<String>,
-}
 
 /// A world between two happenings.
 #[derive(Debug)]
@@ -80,13 +59,16 @@ impl World {
     /// The world of a seed, before anything happens.
     pub fn of(seed: u64, options: Options) -> Result<Self, Failure> {
         let mut dice = Dice::of(seed);
-        let odds = Odds::draw(&mut dice);
+        let odds = options.cut.of(Odds::draw(&mut dice));
         // Nothing but what it signs sets the liar's other key apart from honest ones.
         let (liar, twin) = (Name(odds.honest), Name(odds.honest.saturating_add(1)));
         let ring: Vec<Name> = (0..odds.honest).map(Name).chain([twin]).collect();
-        let seats = ring.iter().map(|name| match *name == twin {
-            true => Seat { name: twin, operator: liar, lies: None },
-            false => Seat::honest(*name),
+        let seats = ring.iter().map(|name| {
+            if *name == twin {
+                Seat { name: twin, operator: liar, lies: None }
+            } else {
+                Seat::honest(*name)
+            }
         });
         let lies = Seat { name: liar, operator: liar, lies: Some(odds.lie) };
         let seats: Vec<Seat> = seats.chain([lies]).collect();
@@ -114,6 +96,9 @@ impl World {
             node: liar,
             broken,
             trace: Vec::new(),
+            knew: Vec::new(),
+            odds: Box::new(odds.clone()),
+            releases: RELEASES,
         })?;
         Ok(Self {
             seed,
@@ -148,10 +133,16 @@ impl World {
             member.disk.loses_entries = self.options.canary == Some(Canary::LosesEntries);
         }
         self.after(600, Happening::Dial);
-        self.after_up_to(self.odds.crash_after, Happening::Crash);
-        self.after_up_to(self.odds.split_after, Happening::Split);
+        if !self.options.cut.leaves_out(Trouble::Crashes) {
+            self.after_up_to(self.odds.crash_after, Happening::Crash);
+        }
+        if !self.options.cut.leaves_out(Trouble::Splits) {
+            self.after_up_to(self.odds.split_after, Happening::Split);
+        }
         let fork = self.dice.between(self.odds.calm_at / 3..=self.odds.calm_at);
-        self.after(fork, Happening::Fork);
+        if !self.options.cut.leaves_out(Trouble::Fork) {
+            self.after(fork, Happening::Fork);
+        }
         self.after(self.odds.calm_at, Happening::Calm);
     }
 
@@ -206,7 +197,10 @@ impl World {
     }
 
     pub(crate) fn failure(&self, node: Name, broken: Broken) -> Failure {
-        Failure { seed: self.seed, at: self.now, node, broken, trace: self.trace.last() }
+        let (trace, knew) = (self.trace.last(), self.trace.knew());
+        let (seed, at, releases) = (self.seed, self.now, self.releases());
+        let odds = Box::new(self.odds.clone());
+        Failure { seed, at, node, broken, trace, knew, odds, releases }
     }
 
     /// The clock that cores see: whole seconds.
@@ -282,6 +276,9 @@ impl World {
             Err(Halt::Broken(broken)) => return Err(self.failure(name, broken)),
         }
         let checked = self.checkers.check(name, &self.members);
+        for news in self.checkers.news() {
+            self.trace.knows(self.now, &news);
+        }
         checked.map_err(|broken| self.failure(name, broken))
     }
 
@@ -289,7 +286,9 @@ impl World {
         for event in events {
             let canary = self.options.canary;
             self.work(name, |member, now, out| {
-                canary.into_iter().for_each(|canary| canary.hear(member, &event));
+                if let Some(canary) = canary {
+                    canary.hear(member, &event);
+                }
                 member.take(event, now, out)
             })?;
         }
@@ -350,7 +349,12 @@ impl World {
     }
 
     pub(crate) fn release(&mut self) -> Option<Purl> {
-        release(self.dice.below(RELEASES))
+        let releases = self.releases();
+        release(self.dice.below(releases))
+    }
+
+    fn releases(&self) -> u64 {
+        self.options.cut.releases.map_or(RELEASES, |fewer| fewer.clamp(1, RELEASES))
     }
 
     fn announce(&mut self, name: Name) -> Result<(), Failure> {

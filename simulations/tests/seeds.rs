@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use clap::ValueEnum as _;
-use reattest_simulations::{Canary, Failure, Options, Summary, World};
+use reattest_simulations::{Canary, Failure, Options, Summary, World, minimize};
 use serde::Deserialize;
 
 /// `seeds.toml`.
@@ -25,7 +25,7 @@ struct Seed {
 struct Caught {
     name: String,
     within: u64,
-    caught_by: Vec<String>,
+    by: Vec<String>,
 }
 
 fn seeds() -> Seeds {
@@ -70,13 +70,31 @@ fn every_planted_bug_is_caught_within_its_seeds_and_by_its_checker() {
     let known = seeds().canary;
     for canary in Canary::value_variants() {
         let name = canary.to_possible_value().unwrap().get_name().to_owned();
-        let Caught { within, caught_by, .. } = known.iter().find(|one| one.name == name).unwrap();
+        let Caught { within, by: checkers, .. } =
+            known.iter().find(|one| one.name == name).unwrap();
         let options = Options { canary: Some(*canary), ..Options::default() };
-        let failure = (1..=*within).find_map(|seed| run(seed, options).err());
+        let failure = (1..=*within).find_map(|seed| run(seed, options.clone()).err());
         let Some(failure) = failure else { panic!("{name} sang through {within} seeds") };
         let by = format!("{:?}", failure.broken.invariant);
-        assert!(caught_by.contains(&by), "{name}: {failure}");
+        assert!(checkers.contains(&by), "{name}: {failure}");
         assert!(failure.at > 0 && failure.to_string().contains(&format!("{:#x}", failure.seed)));
     }
     assert_eq!(known.len(), Canary::value_variants().len());
+}
+
+#[test]
+fn a_failure_is_found_again_in_a_smaller_world() {
+    let options = Options { canary: Some(Canary::LosesEntries), ..Options::default() };
+    let first = run(1, options.clone()).unwrap_err();
+    let (mut fewer, mut all) = (0, 0);
+    let (cut, smaller) = minimize(1, &options, first.clone(), |_, fails| {
+        all += 1;
+        fewer += u32::from(fails);
+    });
+    assert_eq!(smaller.broken.invariant, first.broken.invariant);
+    assert!(smaller.odds.honest < first.odds.honest && fewer > 0 && all > fewer, "{cut}");
+    // What is printed runs into the same failure, at the same time.
+    let again = run(1, Options { cut: cut.clone(), ..options }).unwrap_err();
+    assert_eq!((again.at, again.broken), (smaller.at, smaller.broken), "{cut}");
+    assert!(again.knew.iter().any(|line| line.contains("holds the log of")), "{:?}", again.knew);
 }

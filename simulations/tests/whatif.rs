@@ -1,6 +1,11 @@
 //! Chances against closed forms in small cases, and states against production verdicts one by one.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use reattest_attestation::Purl;
 
 use super::{Found, NODES, Scenario, found, names, purl, quorum, words};
+use crate::failure::Failure;
 use crate::network::Name;
 use crate::releases::{Cast, Made, forged, number, sound};
-use crate::world::{Failure, World};
+use crate::world::World;
 
 pub(super) const EQUIVOCATION: Scenario = Scenario {
     name: "equivocation",
@@ -62,9 +63,12 @@ const STOLEN: u64 = 10;
 fn compromise() -> Result<Found, Failure> {
     let cast = Cast {
         colluders: names(3..NODES).into_iter().collect(),
-        says: |cast, name, purl| match cast.colluders.contains(&name) && number(purl) == STOLEN {
-            true => Made::forged(purl),
-            false => Made::honestly(purl, sound(purl)),
+        says: |cast, name, purl| {
+            if cast.colluders.contains(&name) && number(purl) == STOLEN {
+                Made::forged(purl)
+            } else {
+                Made::honestly(purl, sound(purl))
+            }
         },
     };
     let mut world = World::staged(NODES, cast)?;

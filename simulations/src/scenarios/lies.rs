@@ -17,9 +17,12 @@ const SETTLED: Millis = 60_000;
 fn two_sides(from: u8) -> Cast {
     Cast {
         colluders: (from..NODES).map(Name).collect(),
-        says: |cast, name, purl| match cast.colluders.contains(&name) {
-            true => Made::forged(purl),
-            false => Made::honestly(purl, sound(purl)),
+        says: |cast, name, purl| {
+            if cast.colluders.contains(&name) {
+                Made::forged(purl)
+            } else {
+                Made::honestly(purl, sound(purl))
+            }
         },
     }
 }

@@ -18,11 +18,12 @@ use reattest_attestation::{Conclusion, PublicKey, Purl};
 use serde::Serialize;
 
 use crate::checkers::{Broken, Invariant};
+use crate::failure::Failure;
 use crate::network::Name;
 use crate::odds::Millis;
 use crate::releases::{forged, release, sound};
 use crate::rules::Rules;
-use crate::world::{Failure, World};
+use crate::world::World;
 
 /// Nodes of a scenario, each of another operator.
 const NODES: u8 = 7;
@@ -98,7 +99,7 @@ impl Scenario {
         let mut page = format!("## {}\n\n{}\n\n", self.name, self.set);
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         page.push_str(&line(&found.columns));
-        page.push_str(&format!("|{}\n", "---|".repeat(found.columns.len())));
+        page.push_str(&line(&vec!["---".to_owned(); found.columns.len()]));
         found.rows.iter().for_each(|row| page.push_str(&line(row)));
         page
     }

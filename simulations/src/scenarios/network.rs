@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{Found, NODES, Scenario, both, found, names, purl, quorum, seconds, words};
+use crate::failure::Failure;
 use crate::network::{Name, Packet};
 use crate::odds::Millis;
 use crate::releases::{Cast, Made, forged, sound};
-use crate::world::{Failure, World};
+use crate::world::World;
 
 pub(super) const PARTITION: Scenario = Scenario {
     name: "partition",
@@ -110,9 +111,12 @@ pub(super) const WITHHELD_HEADS: Scenario = Scenario {
 fn withheld() -> Result<Found, Failure> {
     let cast = Cast {
         colluders: BTreeSet::from([Name(5), Name(6)]),
-        says: |cast, name, purl| match cast.colluders.contains(&name) {
-            true => Made::forged(purl),
-            false => Made::honestly(purl, forged(purl)),
+        says: |cast, name, purl| {
+            if cast.colluders.contains(&name) {
+                Made::forged(purl)
+            } else {
+                Made::honestly(purl, forged(purl))
+            }
         },
     };
     let mut world = World::staged(NODES, cast)?;

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use reattest_attestation::Conclusion;
 
 use super::{Found, NODES, Scenario, found, names, purl, quorum, seconds};
+use crate::failure::Failure;
 use crate::network::Name;
 use crate::odds::Millis;
 use crate::releases::{Cast, Made, sound};
-use crate::world::{Failure, World};
+use crate::world::World;
 
 fn honest() -> Cast {
     Cast { colluders: BTreeSet::new(), says: |_, _, purl| Made::honestly(purl, sound(purl)) }
