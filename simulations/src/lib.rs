@@ -18,6 +18,7 @@
 //! | a failure in a smaller world | [`cut`] |
 //! | worlds that are set up by hand, and what they show | `stage`, [`scenarios`] |
 //! | what a policy is worth, computed rather than run | [`whatif`] |
+//! | networks that no machine here can hold, modelled | [`scale`] |
 //!
 //! Deliberately absent so far: clocks that drift, disks that fill up or come back from a backup,
 //! more than one operator that lies. See `docs/ARCHITECTURE.md` for the wall around the core that makes
@@ -47,6 +48,7 @@ pub mod scenarios;
 mod builders;
 pub mod world;
 mod faults;
+pub mod scale;
 pub mod whatif;
 
 pub use canary::Canary;

@@ -1,5 +1,6 @@
 //! One binary for every claim about the simulator and what it finds.
 
+mod scale;
 mod scenarios;
 mod seeds;
 mod whatif;

@@ -2,6 +2,7 @@
 
 mod quorum;
 mod replay;
+mod scale;
 mod scenario;
 mod seeds;
 
@@ -34,6 +35,8 @@ enum Command {
     Quorum(quorum::Quorum),
     /// Many seeds, on all cores.
     Seeds(seeds::Seeds),
+    /// A day of a network that no machine here can hold, modelled.
+    Scale(scale::Scale),
     /// What the network does when it goes wrong in one named way, with verdicts.
     Scenario(scenario::Scenario),
 }
@@ -46,6 +49,7 @@ impl Arguments {
         match &self.command {
             Some(Command::Quorum(quorum)) => quorum.run(),
             Some(Command::Seeds(seeds)) => seeds.run(),
+            Some(Command::Scale(scale)) => scale.run(),
             Some(Command::Scenario(scenario)) => scenario.run(),
             None => self.replay.run(),
         }

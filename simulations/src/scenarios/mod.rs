@@ -80,7 +80,8 @@ const TAIL: &str = "## Not shown here
   cosigns yet. `tests/quorum_attacks.rs` shows the rule.
 - **A rebuilder back from a backup**: the simulator's signer is not the production one, which is what
   refuses to sign behind its own log. `tests/resume.rs` shows it with real processes.
-- **Sizes beyond one machine**: these are seven nodes.
+- **Sizes beyond one machine**: these are seven nodes. `reattest-simulations scale` models larger
+  networks; `docs/SCALE.md` has a day of 10,000 nodes.
 ";
 
 impl Scenario {
