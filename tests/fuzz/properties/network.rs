@@ -3,8 +3,6 @@
 
 mod stage;
 
-use reattest_attestation::log::tiles::decode_entries;
-
 use super::super::beside::protocol::queue::Room;
 use super::super::beside::protocol::{
     Address, Core, Effect, Event, MessageId, Peer, Queue, Request, RequestId, Response, Ticket,
@@ -94,13 +92,12 @@ impl<'a> Node<'a> {
     fn perform(&mut self, effect: Effect) -> Option<Event> {
         match effect {
             Effect::Ask { peer, request, question } => self.open.push((peer, request, question)),
-            Effect::Extend { origin, from, bundle } => {
-                assert_eq!(origin, self.stage.origin);
-                assert_eq!(from, self.stored.len() as u64, "in order, without a gap");
-                let entries = decode_entries(&bundle).unwrap();
-                self.stored.extend(entries.into_iter().map(<[u8]>::to_vec));
+            Effect::Extend(range) => {
+                assert_eq!(*range.origin(), self.stage.origin);
+                assert_eq!(range.from(), self.stored.len() as u64, "in order, without a gap");
+                self.stored.extend(range.entries().into_iter().map(<[u8]>::to_vec));
                 assert!(self.stage.signed(&self.stored), "it stores what nobody proved");
-                return Some(Event::Extended { origin });
+                return Some(Event::Extended { origin: range.origin().clone() });
             }
             Effect::Rewind { size, .. } => {
                 self.stored.truncate(usize::try_from(size).unwrap());
