@@ -292,7 +292,8 @@ mod tests {
                 let Some(proof) = prove_consistency(&all.leaves, stored) else { continue };
                 let beyond = Beyond::of(stored, size, &proof).unwrap();
                 // What is not stored cannot be asked for.
-                let here = all.leaves[..usize::try_from(stored).unwrap()].to_vec();
+                let here =
+                    all.leaves.iter().copied().take(usize::try_from(stored).unwrap()).collect();
                 let here = Tiles { leaves: here, reads: Cell::new(0) };
                 for at in [0, 1, stored / 2, stored - 1] {
                     let expected = prove_inclusion(&all.leaves, at).filter(|_| at < stored);

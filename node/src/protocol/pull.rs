@@ -97,7 +97,7 @@ impl ProvenRange {
 /// What a range turned out to be.
 pub(super) enum Proven {
     /// Entries that stand under the head; with them the frontier after them.
-    Entries(ProvenRange, Frontier),
+    Entries(Box<ProvenRange>, Frontier),
     /// Not what was asked for, whatever is held here.
     Wrong,
     /// A well-formed range that does not continue what is held here.
@@ -170,7 +170,9 @@ impl Pull {
         }
         let leaves: Vec<Digest> = entries.into_iter().map(leaf_hash).collect();
         let mut frontier = self.frontier.clone();
-        leaves.iter().for_each(|leaf| frontier.push(*leaf));
+        for leaf in &leaves {
+            frontier.push(*leaf);
+        }
         let tree = (frontier.size(), frontier.root());
         let head = (self.target.size(), self.target.root());
         let proof = ConsistencyProof { hashes: proof };
@@ -183,6 +185,7 @@ impl Pull {
             return Proven::Elsewhere;
         }
         let head = self.target.clone();
-        Proven::Entries(ProvenRange { from, bundle, leaves, head, proof }, frontier)
+        let range = ProvenRange { from, bundle, leaves, head, proof };
+        Proven::Entries(Box::new(range), frontier)
     }
 }

@@ -168,7 +168,7 @@ impl Core {
                     if pull.target.size().saturating_sub(at) <= LEARNED_ENTRIES {
                         self.learn_entries(range.head().key(), (origin, at), &range.entries());
                     }
-                    effects.push(Effect::Extend(Box::new(range)));
+                    effects.push(Effect::Extend(range));
                 }
                 Proven::Wrong => {
                     pull.gaps.insert(at, until);

@@ -208,7 +208,7 @@ async fn play(at: Multiaddr, mut author: Author, sent: Sender<Sent>) {
                     let answer = author.answer(&request);
                     let _gone = swarm.behaviour_mut().asks.send_response(channel, answer);
                 }
-                SwarmEvent::ConnectionClosed { cause, .. } => panic!("dropped: {cause:?}"),
+                SwarmEvent::ConnectionClosed { cause, .. } => unreachable!("dropped: {cause:?}"),
                 _ => {}
             },
             _ = beat.tick(), if subscribed => {

@@ -34,9 +34,8 @@ impl Node {
         let policy = format!(
             "version = 1\nnetwork = \"{network}\"\nexpires = 2099-12-31T00:00:00Z\n\
              [[operator]]\nname = \"alder\"\nkey = \"{operator}\"\n\
-             [[authority]]\npurl = \"pkg:deb/debian/*\"\nopenpgp = [\"{}\"]\n\
-             [quorum]\nneed = 1\nof = [\"alder\"]\n",
-            ARCHIVE
+             [[authority]]\npurl = \"pkg:deb/debian/*\"\nopenpgp = [\"{ARCHIVE}\"]\n\
+             [quorum]\nneed = 1\nof = [\"alder\"]\n"
         );
         std::fs::create_dir_all(home.join("data")).unwrap();
         std::fs::write(home.join("config.toml"), config).unwrap();
