@@ -241,7 +241,9 @@ pub const QUEUE_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Seconds until a request that no answer came to is asked of another peer.
 pub const REQUEST_SECONDS: i64 = 10;
 
-/// Seconds between two questions for all heads to one peer: what gossip lost is found this way.
+/// Seconds between two questions for all heads to one peer: what gossip lost is found this way. With
+/// every [`HEADS_PER_RESPONSE`] logs as many more: a thousand heads every five seconds from each of 16
+/// peers would be 360 GB a day.
 pub const HEADS_SECONDS: i64 = 5;
 
 /// Seconds between two attempts to dial a configured peer.

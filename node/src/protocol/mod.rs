@@ -34,7 +34,7 @@ pub use effect::{Effect, Judgement, Notice};
 pub use event::{BuildEnd, Event, Recovered};
 pub use heads::{CheckedHead, Followed};
 pub use message::{Fork, Gossip, Head, Request, Response};
-pub use peers::{MessageId, Peer, PeerView, RequestId, Ticket, protocol_name};
+pub use peers::{MessageId, Peer, PeerView, RequestId, Ticket, heads_wait, protocol_name};
 pub use pull::ProvenRange;
 pub use queue::{Change, Queue};
 pub use refusal::Refusal;

@@ -12,8 +12,8 @@ use super::rates::Rates;
 use super::refusal::Refusal;
 use super::{Core, sync};
 use crate::limits::{
-    BAN_SECONDS, BANNED, HEADS_SECONDS, INBOUND_PER_RANGE, PEERS, PENALTY_LIMIT, PENALTY_SECONDS,
-    REQUEST_SECONDS,
+    BAN_SECONDS, BANNED, HEADS_PER_RESPONSE, HEADS_SECONDS, INBOUND_PER_RANGE, PEERS,
+    PENALTY_LIMIT, PENALTY_SECONDS, REQUEST_SECONDS,
 };
 
 /// A peer, by the transport's name for it.
@@ -63,8 +63,8 @@ impl Standing {
     }
 
     /// A slow peer is given the time of a request before it is asked again.
-    fn heads_due(&self, now: Timestamp) -> bool {
-        let wait = if self.asked.is_some() { REQUEST_SECONDS } else { HEADS_SECONDS };
+    fn heads_due(&self, wait: i64, now: Timestamp) -> bool {
+        let wait = if self.asked.is_some() { REQUEST_SECONDS } else { wait };
         self.asked_at.is_none_or(|at| sync::is_due(at, wait, now))
     }
 
@@ -75,6 +75,14 @@ impl Standing {
             self.penalty = self.penalty.saturating_sub(1);
         }
     }
+}
+
+/// Seconds between two questions for all heads to one peer, for who holds so many logs: as many times
+/// longer as there are pages of heads, so that a peer's answers take no more of a link for a thousand
+/// logs than for 64.
+pub fn heads_wait(logs: usize) -> i64 {
+    let pages = i64::try_from(logs.div_ceil(HEADS_PER_RESPONSE)).unwrap_or(i64::MAX);
+    HEADS_SECONDS.saturating_mul(pages.max(1))
 }
 
 /// A connected peer, as others may see it.
@@ -265,10 +273,10 @@ impl Core {
 
     /// Asks every peer for its heads now and then: gossip may be lost, this is not.
     pub(super) fn ask_for_heads(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let mut due = Vec::new();
+        let (mut due, wait) = (Vec::new(), heads_wait(self.logs.len()));
         for (peer, standing) in &mut self.peers.connected {
             standing.forgive(now);
-            if standing.heads_due(now) {
+            if standing.heads_due(wait, now) {
                 due.push(peer.clone());
             }
         }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use reattest::limits::{HEADS_PER_RESPONSE, HEADS_SECONDS, LOGS, OUTBOUND};
+use reattest::limits::{HEADS_PER_RESPONSE, LOGS, OUTBOUND};
+use reattest::protocol::heads_wait;
 use serde::Serialize;
 
 use super::builds::{Release, day};
@@ -40,7 +41,7 @@ pub struct Row {
     pub times_bound: f64,
     /// GB a day that a node receives for attestations.
     pub gigabytes: f64,
-    /// GB a day that a node receives because it asks its peers for all their heads every five seconds.
+    /// GB a day that a node receives because it asks its peers for all their heads now and then.
     pub polls_gigabytes: f64,
     /// MiB of the core that follows all these logs, measured for the largest network and in proportion
     /// for the others; none where the machine does not tell.
@@ -142,13 +143,13 @@ fn row(model: &Model, sizes: &Sizes) -> Row {
     }
 }
 
-/// Every peer is asked for every head, page after page, every few seconds; as many ask in turn.
+/// Every peer is asked for every head, page after page, as often as production asks.
 fn polls(model: &Model, sizes: &Sizes) -> f64 {
     let peers = count(OUTBOUND.saturating_mul(2).min(model.nodes.saturating_sub(1)));
     let pages = count(model.rebuilders.div_ceil(HEADS_PER_RESPONSE));
     let listed = count(model.rebuilders).saturating_mul(sizes.listed_head);
     let once = listed.saturating_add(pages.saturating_mul(sizes.heads_question));
-    let times = 86_400_u64.checked_div(HEADS_SECONDS.unsigned_abs()).unwrap_or(0);
+    let times = 86_400_u64.checked_div(heads_wait(model.rebuilders).unsigned_abs()).unwrap_or(0);
     float(peers) * float(times) * float(once) / 1e9
 }
 

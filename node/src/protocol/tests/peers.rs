@@ -33,6 +33,46 @@ fn a_slow_peer_is_neither_asked_twice_nor_punished() {
     }
 }
 
+/// The seconds at which a core that holds so many logs asks a peer that answers at once.
+fn heads_asked_at(logs: u8) -> Vec<i64> {
+    let mut authors: Vec<Author> = (1..=logs).map(Author::new).collect();
+    for author in &mut authors {
+        author.announce(1);
+    }
+    let identity = identity(&authors.iter().collect::<Vec<_>>(), false);
+    let recovered = authors.iter().map(|author| {
+        let mut frontier = Frontier::new();
+        frontier.push(leaf_hash(&author.entries[0]));
+        let head = CheckedHead::check(&identity, author.head(), at(0)).unwrap();
+        let extended = frontier.clone();
+        Recovered { head, frontier, extended, forked: None, recent: author.entries.clone() }
+    });
+    let mut core = Core::new(identity.clone(), recovered.collect(), an_empty_queue());
+    let mut effects = connect(&mut core, "p");
+    let mut times = Vec::new();
+    for second in 0..40 {
+        let asked = effects.iter().find_map(|effect| match effect {
+            Effect::Ask { request, question: Request::Heads { .. }, .. } => Some(*request),
+            _ => None,
+        });
+        if let Some(request) = asked {
+            times.push(second);
+            let response =
+                Response::Heads { heads: Vec::new(), forks: Vec::new(), words: Vec::new() };
+            core.handle(Event::Answered { from: peer("p"), request, response }, at(second));
+        }
+        effects = core.handle(Event::Tick, at(second + 1));
+    }
+    times
+}
+
+#[test]
+fn who_holds_more_logs_asks_for_all_heads_less_often() {
+    assert_eq!(heads_asked_at(1), [0, 5, 10, 15, 20, 25, 30, 35]);
+    assert_eq!(heads_asked_at(64), heads_asked_at(1));
+    assert_eq!(heads_asked_at(65), [0, 10, 20, 30]);
+}
+
 #[test]
 fn what_is_not_signed_by_whom_it_must_be_is_rejected() {
     let (mut author, stranger) = (Author::new(1), Author::new(2));
