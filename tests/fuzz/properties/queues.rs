@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::super::beside::protocol::Queue;
 use super::super::beside::protocol::queue::Room;
+use super::super::beside::protocol::{Change, Queue};
 use super::super::beside::{QueueError, QueueFile};
 use super::is_one_line;
 
@@ -48,10 +48,11 @@ fn opened(bytes: &[u8]) -> bool {
     // The queue that they leave, written anew, is the same queue; and so is one that went on.
     let queue = Queue::replayed(ROOM, changes.clone());
     let snapshot = queue.snapshot();
-    assert_eq!(Queue::replayed(ROOM, snapshot.clone()).snapshot(), snapshot);
+    let whole = |changes: Vec<Change>| format!("{:?}", Queue::replayed(ROOM, changes));
+    assert_eq!(whole(snapshot.clone()), format!("{queue:?}"));
     file.append(&snapshot).unwrap();
     assert_eq!(again(), [changes.as_slice(), &snapshot].concat());
-    assert_eq!(Queue::replayed(ROOM, again()).snapshot(), snapshot);
+    assert_eq!(whole(again()), format!("{queue:?}"));
     file.rewrite(&snapshot).unwrap();
     assert_eq!(again(), snapshot);
     !changes.is_empty()

@@ -29,6 +29,8 @@ pub(super) struct Stage {
     pub(super) entries: Vec<Vec<u8>>,
     /// Another one, by the same key.
     other: Vec<Vec<u8>>,
+    /// The head over the former, signed once.
+    newest: Option<Head>,
     pub(super) gossip: Vec<Vec<u8>>,
     pub(super) requests: Vec<Vec<u8>>,
     pub(super) responses: Vec<Vec<u8>>,
@@ -66,6 +68,7 @@ impl Stage {
             certificate: certificate.as_bytes().to_vec(),
             operator,
             rebuilder,
+            newest: None,
             gossip: Vec::new(),
             requests: Vec::new(),
             responses: Vec::new(),
@@ -76,6 +79,7 @@ impl Stage {
 
     fn write_messages(&mut self) {
         let (head, small) = (self.head(&self.entries), self.head(&self.entries[..3]));
+        self.newest = Some(head.clone());
         let (fork, word) = (self.fork(), ByteBuf::from(self.certificate.clone()));
         let gossip = [
             Gossip::Head(head.clone()),
@@ -155,7 +159,7 @@ impl Stage {
     pub(super) fn answer(&self, question: &Request) -> Option<Response> {
         match question {
             Request::Heads { .. } => {
-                let heads = vec![self.head(&self.entries)];
+                let heads = self.newest.iter().cloned().collect();
                 Some(Response::Heads { heads, forks: Vec::new(), words: Vec::new() })
             }
             Request::Entries { from, until, head, .. } => {
