@@ -95,11 +95,12 @@ deny:
 	  cargo deny check advisories || echo "skipped 1: the advisory database cannot be had"; \
 	else echo "skipped 1: cargo-deny is not installed (cargo install --locked cargo-deny)"; fi
 
-# Keys in an SSH agent and in a PKCS#11 token; tests without them are counted as skipped.
+# Keys in an SSH agent and in a PKCS#11 token, address translation; tests without them are counted as skipped.
 .PHONY: test-tools
 test-tools:
 	@command -v ssh-agent >/dev/null || $(MAKE) -s --no-print-directory install PACKAGES=openssh-client || true
 	@command -v softhsm2-util >/dev/null || $(MAKE) -s --no-print-directory install PACKAGES=softhsm2 || true
+	@command -v iptables >/dev/null || command -v nft >/dev/null || $(MAKE) -s --no-print-directory install PACKAGES=nftables || true
 
 # Rust itself, a C compiler (xz), bubblewrap (the sandbox), the archive's keys.
 deps:

@@ -12,6 +12,7 @@ mod net;
 mod histories;
 mod flood;
 mod hostile;
+mod slow;
 
 use std::time::{Duration, Instant};
 

@@ -70,6 +70,10 @@ pub const LOGS: usize = 1024;
 /// Connected peers that the core keeps state for; the transport refuses more.
 pub const PEERS: usize = 128;
 
+/// Bytes of resident memory at which no connection is let in or opened any more: ten times what a node
+/// takes that stores a million entries, and half of a small machine.
+pub const MEMORY_BYTES: usize = 512 * 1024 * 1024;
+
 /// Releases in the queue: all 37,588 sources of Debian 13 at once, and what others announce. A row has
 /// some 400 bytes in memory.
 pub const SCHEDULED: usize = 50_000;

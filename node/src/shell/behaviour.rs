@@ -9,17 +9,18 @@ use libp2p::identity::Keypair;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{PeerId, StreamProtocol, identify, kad, mdns, ping};
+use libp2p::{PeerId, StreamProtocol, identify, kad, mdns, memory_connection_limits, ping};
 use reattest_attestation::Digest;
 
 use super::stream::LogCodec;
-use crate::limits::{GOSSIP_BYTES, PEERS, REQUEST_SECONDS};
+use crate::limits::{GOSSIP_BYTES, MEMORY_BYTES, PEERS, REQUEST_SECONDS};
 use crate::protocol::Identity;
 
 /// What a peer of this network speaks.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
+    pub(super) memory: memory_connection_limits::Behaviour,
     pub(super) allowed: Toggle<allow_block_list::Behaviour<AllowedPeers>>,
     pub(super) gossip: gossipsub::Behaviour,
     pub(super) logs: request_response::Behaviour<LogCodec>,
@@ -70,6 +71,7 @@ pub(super) fn behaviour(
     };
     Ok(Behaviour {
         limits: connection_limits::Behaviour::new(limits),
+        memory: memory_connection_limits::Behaviour::with_max_bytes(MEMORY_BYTES),
         allowed: allowed(identity)?.into(),
         gossip: gossip(topic)?,
         logs: request_response::Behaviour::new(

@@ -310,6 +310,8 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
+    use libp2p::memory_connection_limits;
+
     use super::*;
 
     fn transport() -> Transport {
@@ -388,6 +390,26 @@ mod tests {
             }
         };
         assert!(tokio::time::timeout(Duration::from_secs(3), seen).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_node_that_runs_out_of_memory_lets_nobody_in() {
+        let (mut full, mut other) = (transport(), transport());
+        full.swarm.behaviour_mut().memory = memory_connection_limits::Behaviour::with_max_bytes(1);
+        let at = listening(&mut full, "/ip4/127.0.0.1/tcp/0").await;
+        other.dial(None, &at);
+        let connected = async {
+            loop {
+                tokio::select! {
+                    news = full.next() => if let News::Event(event) = news
+                        && let Event::Connected { .. } = *event {
+                            return;
+                        },
+                    _ = other.next() => {}
+                }
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(3), connected).await.is_err());
     }
 
     #[tokio::test]
