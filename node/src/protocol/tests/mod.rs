@@ -9,6 +9,7 @@
 mod forks;
 mod hostile;
 mod peers;
+mod questions;
 mod replication;
 
 use reattest_attestation::log::tiles::encode_entry;
