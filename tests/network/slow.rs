@@ -137,11 +137,14 @@ fn peers_that_begin_and_do_not_go_on_hold_nobody_up() {
     let port: u16 = at.split('/').nth(4).unwrap().parse().unwrap();
     let until = Instant::now() + Duration::from_secs(25);
     let heads = codec::encode(&Request::Heads { after: String::new() }).unwrap();
-    let half_open: Vec<TcpStream> =
-        (0..HALF_OPEN).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
-    let ended = std::thread::scope(|scope| {
+    let (ended, half_open) = std::thread::scope(|scope| {
         let writer = scope.spawn(|| linger(&at, Slow::Writer, &heads.repeat(30), until));
         let reader = scope.spawn(|| linger(&at, Slow::Reader, &heads, until));
+        let there = || nodes[0].status()["peers"].as_array().unwrap().len() == 2;
+        wait_until("both are connected", PATIENCE, there);
+        // More than are waited for: nobody is let in until these are given up.
+        let open = |_| TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let half_open: Vec<TcpStream> = (0..HALF_OPEN).map(open).collect();
         // Somebody comes who means it, and new entries reach it while the others linger.
         nodes[1].start(std::slice::from_ref(&at));
         for number in 1..=5_u64 {
@@ -149,7 +152,7 @@ fn peers_that_begin_and_do_not_go_on_hold_nobody_up() {
             wait_until("it arrives", PATIENCE, || nodes[1].log_size("ash") == number);
             std::thread::sleep(DRIP);
         }
-        [writer.join().unwrap(), reader.join().unwrap()]
+        ([writer.join().unwrap(), reader.join().unwrap()], half_open)
     });
     assert!(ended[0] >= BEGUN, "requests that never come to an end were borne: {ended:?}");
     for mut stream in half_open {

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use reattest_attestation::PublicKey;
+use reattest::shell::control::{self, Answer, Ask};
+use reattest::store::index::Selector;
+use reattest_attestation::{Bundle, Digest, PublicKey};
 use serde_json::Value;
 
 use crate::worlds::{ARCHIVE, network};
@@ -67,6 +69,18 @@ impl Node {
             let said = std::fs::read_to_string(self.home.join("said")).unwrap_or_default();
             assert!(begun.elapsed() < PATIENCE, "the node does not answer: {said}");
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether the node has a statement about these bytes, under any head.
+    pub(crate) fn has_evidence(&self, file: Digest) -> bool {
+        let answer =
+            control::ask(&self.home.join("data/node.sock"), &Ask::Evidence(Selector::File(file)));
+        match answer.unwrap() {
+            Some(Answer::Evidence { bundle, .. }) => {
+                !Bundle::parse(&bundle).unwrap().envelopes.is_empty()
+            }
+            _ => false,
         }
     }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use reattest_attestation::{SecretKey, Sign as _};
+use reattest_attestation::{Digest, SecretKey, Sign as _};
 
 use crate::nodes::{Node, PATIENCE};
 use crate::pairs::Pair;
@@ -25,7 +25,7 @@ pub(crate) fn rows(table: &mut Table, home: &Path, count: u64, verifying: f64) {
     let other = tempfile::tempdir().unwrap();
     let begun = Instant::now();
     let follower = Node::start(&program, other.path(), &operator, &[address]);
-    let mut slowest = Duration::ZERO;
+    let (mut slowest, mut first) = (Duration::ZERO, None);
     // Every question is answered while the log comes in; the last one says that it is whole.
     while follower.size() < count {
         let asked = Instant::now();
@@ -33,11 +33,18 @@ pub(crate) fn rows(table: &mut Table, home: &Path, count: u64, verifying: f64) {
         if answered {
             slowest = slowest.max(asked.elapsed());
         }
+        if first.is_none() && follower.has_evidence(Digest::of(&0_u64.to_be_bytes())) {
+            first = Some(begun.elapsed());
+        }
         assert!(begun.elapsed() < PATIENCE, "{} of {count} came", follower.size());
         std::thread::sleep(Duration::from_millis(100));
     }
     #[expect(clippy::cast_precision_loss, reason = "a million")]
     let each = begun.elapsed().as_secs_f64() / count as f64;
+    if let Some(first) = first {
+        let pair = Pair { ours: first.as_secs_f64(), theirs: begun.elapsed().as_secs_f64() };
+        table.times("first evidence while the log comes in", "the whole log", pair, None);
+    }
     let what = format!("catch up from one peer, an entry of {count}");
     let pair = Pair { ours: each, theirs: verifying };
     table.times(&what, "verify its signature", pair, Some(1.0 / 3.0));
