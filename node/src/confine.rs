@@ -20,7 +20,9 @@ use seccompiler::{
     SeccompRule, apply_filter,
 };
 
+use crate::disk::FileSystem;
 use crate::fault::Fault;
+use crate::store::durable;
 
 /// The newest rules that are asked for (Linux 6.12); an older kernel holds what it knows of them.
 const RULES: ABI = ABI::V6;
@@ -108,7 +110,8 @@ const OLDER: &[c_long] = &[];
 ///
 /// To be called by the only thread there is; threads that it starts are shut in with it.
 pub(crate) fn signer(state: &Path) -> Result<(), Fault> {
-    fs::create_dir_all(state).map_err(|error| Fault::new(state.display().to_string(), error))?;
+    durable::create_directory(&FileSystem, state)
+        .map_err(|error| Fault::new(state.display().to_string(), error))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| failed("its memory cannot be hidden", error))?;
     let held = landlock(Some(state)).map_err(|error| failed("Landlock refuses", error))?;

@@ -18,6 +18,7 @@ pub mod limits;
 pub mod codec;
 pub mod fault;
 pub mod clock;
+pub mod disk;
 pub mod log_format;
 pub mod config;
 pub mod follow;

@@ -58,7 +58,7 @@ pub fn evidence(
         }
     }
     let keys = store.logs().map(|log| log.origin().key_digest()).collect();
-    let words = Words::open(store.data())?;
+    let words = Words::open_on(store.disk().clone(), store.data())?;
     let mut bundle =
         Bundle { certificates: words.about(&keys).cloned().collect(), ..Bundle::default() };
     for log in store.logs() {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use reattest_attestation::{Digest, Envelope, PublicKey, Sign};
 
 use crate::config::Config;
+use crate::disk::{Disk as _, FileSystem};
 use crate::fault::Fault;
 use crate::operator::{self, LastGood};
 use crate::setup;
@@ -193,11 +194,11 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
-    durable::write(path, bytes).map_err(|error| Fault::new(path.display().to_string(), error))
+    durable::write(&FileSystem, path, bytes)
+        .map_err(|error| Fault::new(path.display().to_string(), error))
 }
 
 fn sync_beside(path: &Path) -> Result<(), Fault> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    durable::sync_directory(directory)
-        .map_err(|error| Fault::new(directory.display().to_string(), error))
+    FileSystem.sync(directory).map_err(|error| Fault::new(directory.display().to_string(), error))
 }

@@ -5,14 +5,14 @@
 //! nothing. Words are never replaced: a revocation is for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::limits::ENVELOPE_MAX;
 use reattest_attestation::statement::{OperatorError, Said};
 use reattest_attestation::{Digest, Envelope, OperatorWord, PublicKey};
 
+use crate::disk::{self, SharedDisk};
 use crate::limits::{WORDS, WORDS_PER_OPERATOR};
 use crate::store::durable;
 
@@ -57,6 +57,7 @@ pub struct Damaged {
 /// Every word that one data directory holds.
 #[derive(Debug)]
 pub struct Words {
+    disk: SharedDisk,
     directory: PathBuf,
     held: BTreeMap<Digest, (OperatorWord, Envelope)>,
     damaged: Vec<Damaged>,
@@ -65,8 +66,13 @@ pub struct Words {
 impl Words {
     /// Reads the words of a data directory; what is damaged is named in [`Self::damaged`].
     pub fn open(data: &Path) -> Result<Self, WordsError> {
+        Self::open_on(disk::local(), data)
+    }
+
+    /// As [`Words::open`], on a disk.
+    pub fn open_on(disk: SharedDisk, data: &Path) -> Result<Self, WordsError> {
         let directory = data.join("words");
-        let mut words = Self { directory, held: BTreeMap::new(), damaged: Vec::new() };
+        let mut words = Self { disk, directory, held: BTreeMap::new(), damaged: Vec::new() };
         for path in words.files()? {
             if let Err(why) = words.load(&path) {
                 tracing::warn!(path = %path.display(), why, "an operator's word is passed over");
@@ -78,29 +84,26 @@ impl Words {
 
     /// The files, by name; twice as many as may be held, so that rubbish does not hide words.
     fn files(&self) -> Result<BTreeSet<PathBuf>, WordsError> {
-        let fail = |source| disk(&self.directory, source);
-        let files = match fs::read_dir(&self.directory) {
+        let files = match self.disk.list(&self.directory) {
             Ok(files) => files,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-            Err(error) => return Err(fail(error)),
+            Err(error) => return Err(refused(&self.directory, error)),
         };
-        let mut found = BTreeSet::new();
-        for file in files.take(WORDS.saturating_mul(2)) {
-            let file = file.map_err(fail)?;
-            // A name that begins so is of a write that was interrupted.
-            if !file.file_name().to_string_lossy().starts_with('.') {
-                found.insert(file.path());
-            }
-        }
-        Ok(found)
+        // A name that begins so is of a write that was interrupted.
+        let left_over = |path: &PathBuf| {
+            path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
+        };
+        let files = files.into_iter().filter(|path| !left_over(path));
+        Ok(files.take(WORDS.saturating_mul(2)).collect())
     }
 
     fn load(&mut self, path: &Path) -> Result<(), String> {
         let said = |error: io::Error| error.to_string();
-        let limit = ENVELOPE_MAX as u64;
-        let mut bytes = Vec::new();
-        let file = fs::File::open(path).map_err(said)?;
-        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(said)?;
+        let length = self.disk.length(path).map_err(said)?;
+        if length > ENVELOPE_MAX as u64 {
+            return Err(format!("it has {length} bytes, needed {ENVELOPE_MAX} at most"));
+        }
+        let bytes = self.disk.read(path).map_err(said)?;
         let envelope = Envelope::parse(&bytes).map_err(|error| error.to_string())?;
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name != envelope.digest().to_string() {
@@ -132,9 +135,9 @@ impl Words {
             return Ok(false);
         }
         let path = self.path(&envelope.digest());
-        durable::write(&path, envelope.as_bytes()).map_err(|source| {
+        durable::write(&*self.disk, &path, envelope.as_bytes()).map_err(|source| {
             self.held.remove(&envelope.digest());
-            disk(&path, source)
+            refused(&path, source)
         })?;
         Ok(true)
     }
@@ -194,13 +197,15 @@ fn keys_of(word: &OperatorWord) -> [Option<PublicKey>; 2] {
     }
 }
 
-fn disk(path: &Path, source: io::Error) -> WordsError {
+fn refused(path: &Path, source: io::Error) -> WordsError {
     WordsError::Disk { path: path.display().to_string(), source }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::fs;
+
     use super::*;
     use reattest_attestation::{SecretKey, Sign};
 

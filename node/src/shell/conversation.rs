@@ -9,6 +9,7 @@ use super::own_log::OwnLog;
 use super::report::Report;
 use crate::builder::messages::{End, FromBuilder, ToBuilder};
 use crate::builder::workshop;
+use crate::clock;
 use crate::fault::Fault;
 use crate::limits::DOCUMENT_BYTES;
 use crate::protocol::{BuildEnd, Event};
@@ -27,20 +28,21 @@ impl Node {
                 let Some(own) = &self.own else {
                     return Err(signer_ended());
                 };
+                let links = links.as_deref().map(Vec::as_slice);
+                let (stored, links) = own.store(&mut self.store, index, &envelope, links)?;
                 if let Some(links) = links {
-                    let digest = self.store.put_document(&links)?;
-                    self.core.holds_document(digest);
+                    self.core.holds_document(links);
                 }
-                let size = own.store(&mut self.store, index, &envelope)?;
                 if let Some(roles) = &self.roles {
-                    roles.tell_signer(&ToSigner::Stored { size })?;
+                    roles.tell_signer(&stored)?;
                 }
             }
             FromSigner::Head { checkpoint } => {
                 let Some(own) = &mut self.own else {
                     return Err(signer_ended());
                 };
-                let event = own.publish(&mut self.store, &self.identity, checkpoint)?;
+                let event =
+                    own.publish(&mut self.store, &self.identity, checkpoint, clock::now())?;
                 self.feed(event);
             }
             FromSigner::Cosigned { origin, cosigned } => self.cosigned(&origin, cosigned),

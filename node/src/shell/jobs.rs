@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use reattest_attestation::{Claim, Purl, Timestamp};
+use reattest_attestation::{Claim, PublicKey, Purl, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::logs::Kept;
 use super::node::Node;
 use super::report::Report;
 use crate::builder::messages::ToBuilder;
@@ -94,31 +95,34 @@ impl Node {
             }
         }
     }
+}
 
+impl Kept<'_> {
     /// Which releases have an outcome in a log of the own key.
-    pub(super) fn recall(&self, purls: Vec<Purl>) -> Event {
+    pub fn recall(&self, own: Option<&PublicKey>, purls: Vec<Purl>) -> Event {
         let is_built = |purl: &Purl| {
             let places =
                 self.index.find(&Selector::Package(purl.clone())).unwrap_or_else(|error| {
                     tracing::warn!(%error, %purl, "not looked up; it may be built once more");
                     Vec::new()
                 });
-            places.iter().any(|place| self.is_own_outcome(place))
+            own.is_some_and(|own| places.iter().any(|place| self.is_outcome(own, place)))
         };
         let built: BTreeSet<Purl> = purls.into_iter().filter(is_built).collect();
         Event::Recalled { built }
     }
 
-    fn is_own_outcome(&self, place: &Place) -> bool {
-        let Some(own) = &self.own else { return false };
-        if place.origin.key_digest() != own.key.digest() {
+    fn is_outcome(&self, own: &PublicKey, place: &Place) -> bool {
+        if place.origin.key_digest() != own.digest() {
             return false;
         }
         let entry = self.store.log(&place.origin).and_then(|log| log.entry(place.index).ok()?);
-        let claim = entry.and_then(|entry| claim_of(&own.key, &entry));
+        let claim = entry.and_then(|entry| claim_of(own, &entry));
         matches!(claim, Some(Claim::Rebuild(_) | Claim::BuildFailure(_)))
     }
+}
 
+impl Node {
     pub(super) fn build(&mut self, job: u64, purl: Purl, memory: u64) -> Option<Event> {
         self.report(&Report::Rebuilding { job, purl: purl.to_string() });
         let message = ToBuilder::Rebuild { job, purl, memory };

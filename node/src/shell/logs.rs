@@ -5,14 +5,23 @@ use reattest_attestation::log::tiles::decode_entries;
 use reattest_attestation::log::{ConsistencyProof, Origin};
 use serde_bytes::ByteBuf;
 
-use super::node::Node;
 use crate::limits::RESPONSE_ENTRY_BYTES;
 use crate::protocol::{CheckedHead, Event, ProvenRange, Response};
-use crate::store::LogError;
+use crate::store::index::StoredIndex;
+use crate::store::{LogError, Store};
 
-impl Node {
+/// The logs that a node keeps, and their index.
+#[derive(Debug)]
+pub struct Kept<'a> {
+    /// The logs.
+    pub store: &'a mut Store,
+    /// The index.
+    pub index: &'a mut StoredIndex,
+}
+
+impl Kept<'_> {
     /// A range of entries, as it lies on disk, and the way from its end to the head.
-    pub(super) fn serve(&self, origin: &Origin, from: u64, until: u64, head: u64) -> Response {
+    pub fn serve(&self, origin: &Origin, from: u64, until: u64, head: u64) -> Response {
         let Some(log) = self.store.log(origin) else { return Response::Nothing };
         let served = || -> Result<Option<Response>, LogError> {
             let bundle = log.bundle(from, until, RESPONSE_ENTRY_BYTES)?;
@@ -35,12 +44,7 @@ impl Node {
     }
 
     /// The root that the own copy of a log has at one size, and the way from it to another.
-    pub(super) fn way(
-        &self,
-        origin: &Origin,
-        old: u64,
-        new: u64,
-    ) -> Option<(Digest, ConsistencyProof)> {
+    pub fn way(&self, origin: &Origin, old: u64, new: u64) -> Option<(Digest, ConsistencyProof)> {
         let log = self.store.log(origin)?;
         let looked_up = || -> Result<Option<(Digest, ConsistencyProof)>, LogError> {
             let root = log.root(old)?;
@@ -56,7 +60,7 @@ impl Node {
     }
 
     /// Writes entries that are proven under a head, and are durable once that head is.
-    pub(super) fn extend(&mut self, range: &ProvenRange) -> Event {
+    pub fn extend(&mut self, range: &ProvenRange) -> Event {
         let origin = range.origin().clone();
         if !self.store.has_room() {
             tracing::error!(
@@ -82,7 +86,8 @@ impl Node {
         }
     }
 
-    pub(super) fn rewind(&mut self, origin: &Origin, size: u64) {
+    /// Forgets entries that belong to no head.
+    pub fn rewind(&mut self, origin: &Origin, size: u64) {
         let done = self.store.log_mut(origin).and_then(|log| log.truncate(size));
         self.index.forget(origin, size);
         if let Err(error) = done {
@@ -90,7 +95,8 @@ impl Node {
         }
     }
 
-    pub(super) fn store_head(&mut self, head: &CheckedHead) -> Event {
+    /// Makes the entries under a head durable, and publishes it.
+    pub fn store_head(&mut self, head: &CheckedHead) -> Event {
         let origin = head.origin().clone();
         let stored = self.store.log_mut(&origin).and_then(|log| {
             log.publish(head.checkpoint().signed().clone(), &head.head().certificate)

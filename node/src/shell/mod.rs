@@ -8,8 +8,8 @@ mod start;
 mod node;
 mod conversation;
 mod feeds;
-mod own_log;
-mod logs;
+pub mod own_log;
+pub mod logs;
 mod vouching;
 mod notices;
 mod standing;
@@ -20,4 +20,4 @@ mod behaviour;
 mod stream;
 
 pub use node::run;
-pub use start::lock;
+pub use start::{lock, recover};

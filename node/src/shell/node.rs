@@ -18,6 +18,7 @@ use super::behaviour::Finds;
 use super::control::{self, Answer, Call};
 use super::feeds::Feed;
 use super::http;
+use super::logs::Kept;
 use super::mirrors::Mirrors;
 use super::own_log::OwnLog;
 use super::report::Report;
@@ -195,7 +196,7 @@ impl Node {
         let identity = identity(&config, &policy, own.as_ref(), greeting.witness.as_ref());
         let words = Words::open(&config.data)
             .map_err(|error| Fault::new("operators' words cannot be read", error))?;
-        let recovered = recover(&store, &identity)?;
+        let recovered = recover(&store, &identity, clock::now())?;
         let index = StoredIndex::open(&config.data, &store)?;
         let finds = Finds { neighbours: config.find.local_network, routes: config.find.peers };
         let mut transport = Transport::new(&identity, peer_key(&config.data)?, finds)?;
@@ -284,6 +285,10 @@ impl Node {
         }
     }
 
+    fn kept(&mut self) -> Kept<'_> {
+        Kept { store: &mut self.store, index: &mut self.index }
+    }
+
     fn beat(&mut self) {
         self.read_words();
         self.feed(Event::Tick);
@@ -314,11 +319,11 @@ impl Node {
             Effect::Ask { peer, request, question } => self.transport.ask(&peer, request, question),
             Effect::Reply { ticket, response } => self.transport.reply(ticket, response),
             Effect::Serve { ticket, origin, from, until, head } => {
-                let response = self.serve(&origin, from, until, head);
+                let response = self.kept().serve(&origin, from, until, head);
                 self.transport.reply(ticket, response);
             }
             Effect::ServeConsistency { ticket, origin, old, new } => {
-                let response = match self.way(&origin, old, new) {
+                let response = match self.kept().way(&origin, old, new) {
                     Some((root, proof)) => Response::Consistency { root, proof: proof.hashes },
                     None => Response::Nothing,
                 };
@@ -328,11 +333,11 @@ impl Node {
                 let document = self.store.document(digest).map(ByteBuf::from);
                 self.transport.reply(ticket, Response::Document(document));
             }
-            Effect::Extend(range) => return Some(self.extend(&range)),
-            Effect::Rewind { origin, size } => self.rewind(&origin, size),
-            Effect::StoreHead { head } => return Some(self.store_head(&head)),
+            Effect::Extend(range) => return Some(self.kept().extend(&range)),
+            Effect::Rewind { origin, size } => self.kept().rewind(&origin, size),
+            Effect::StoreHead { head } => return Some(self.kept().store_head(&head)),
             Effect::Compare { head, with } => {
-                let held = self.way(head.origin(), head.size(), with);
+                let held = self.kept().way(head.origin(), head.size(), with);
                 return Some(Event::Compared { head, with, held });
             }
             Effect::Cosign { head } => return self.cosign(&head),
@@ -348,7 +353,10 @@ impl Node {
                 }
             }
             Effect::Record(changes) => self.record(&changes),
-            Effect::Recall(purls) => return Some(self.recall(purls)),
+            Effect::Recall(purls) => {
+                let own = self.own.as_ref().map(|own| own.key);
+                return Some(self.kept().recall(own.as_ref(), purls));
+            }
             Effect::Build { job, purl, memory } => return self.build(job, purl, memory),
             Effect::CancelBuild { job } => self.cancel_build(job),
             Effect::EndBuilder => self.end_builder(),

@@ -2,21 +2,23 @@
 
 use reattest_attestation::log::Frontier;
 use reattest_attestation::log::{Checkpoint, Origin, SignedCheckpoint};
-use reattest_attestation::{Certificate, Envelope, PublicKey};
+use reattest_attestation::{Certificate, Digest, Envelope, PublicKey, Timestamp};
 use serde_bytes::ByteBuf;
 
-use crate::clock;
 use crate::fault::Fault;
 use crate::protocol::{CheckedHead, Event, Head, Identity};
-use crate::signer::messages::FromSigner;
+use crate::signer::messages::{FromSigner, ToSigner};
 use crate::store::{Log, Store};
 
 /// The own log, as the signer introduced it.
 #[derive(Debug)]
-pub(super) struct OwnLog {
-    pub(super) key: PublicKey,
-    pub(super) operator: PublicKey,
-    pub(super) origin: Origin,
+pub struct OwnLog {
+    /// Its key.
+    pub key: PublicKey,
+    /// The operator that certified the key.
+    pub operator: PublicKey,
+    /// Its name.
+    pub origin: Origin,
     certificate: Vec<u8>,
     /// Entries that the core knows of.
     told: u64,
@@ -24,7 +26,7 @@ pub(super) struct OwnLog {
 
 impl OwnLog {
     /// Takes the signer's first message, and puts back what a crash kept from disk.
-    pub(super) fn greeted(hello: FromSigner, store: &mut Store) -> Result<Self, Fault> {
+    pub fn greeted(hello: FromSigner, store: &mut Store) -> Result<Self, Fault> {
         let (key, certificate, origin, size, checkpoint) = match hello {
             FromSigner::Hello { key, certificate, origin, size, checkpoint } => {
                 (key, certificate, origin, size, checkpoint)
@@ -63,29 +65,32 @@ impl OwnLog {
         Ok(Self { key, operator, origin, certificate: certificate.into_vec(), told: size })
     }
 
-    /// Stores an entry; the size to acknowledge.
-    pub(super) fn store(
+    /// Stores an entry, and the document of links that it names; what is acknowledged once both are on
+    /// disk, and that document.
+    pub fn store(
         &self,
         store: &mut Store,
         index: u64,
         envelope: &[u8],
-    ) -> Result<u64, Fault> {
-        let log = store.log_mut(&self.origin)?;
-        log.append(index, &[envelope])?;
-        Ok(index.saturating_add(1))
+        links: Option<&[u8]>,
+    ) -> Result<(ToSigner, Option<Digest>), Fault> {
+        let links = links.map(|links| store.put_document(links)).transpose()?;
+        store.log_mut(&self.origin)?.append(index, &[envelope])?;
+        Ok((ToSigner::Stored { size: index.saturating_add(1) }, links))
     }
 
     /// Publishes a head, and what the core is told of it.
-    pub(super) fn publish(
+    pub fn publish(
         &mut self,
         store: &mut Store,
         identity: &Identity,
         note: ByteBuf,
+        now: Timestamp,
     ) -> Result<Event, Fault> {
         let log = store.log_mut(&self.origin)?;
         publish(log, &note, &self.certificate)?;
         let head = Head { certificate: ByteBuf::from(self.certificate.clone()), checkpoint: note };
-        let head = CheckedHead::check(identity, head, clock::now()).map_err(|refusal| {
+        let head = CheckedHead::check(identity, head, now).map_err(|refusal| {
             Fault::text(format!("the own signer published {}", refusal.text()))
         })?;
         let (frontier, size) = (log.frontier(head.size())?, head.size());

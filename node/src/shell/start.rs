@@ -6,13 +6,13 @@ use std::path::Path;
 
 use libp2p::identity::Keypair;
 use reattest_attestation::log::WitnessKey;
-use reattest_attestation::{Policy, PublicKey};
+use reattest_attestation::{Policy, PublicKey, Timestamp};
 use serde_bytes::ByteBuf;
 
 use super::mirrors;
 use super::own_log::{OwnLog, check_root};
-use crate::clock;
 use crate::config::{Config, Role};
+use crate::disk::FileSystem;
 use crate::fault::Fault;
 use crate::limits::LEARNED_ENTRIES;
 use crate::protocol::{CheckedHead, Fork, Head, Identity, Peer, Recovered};
@@ -48,7 +48,11 @@ pub(super) fn identity(
 }
 
 /// The logs on disk that are still followed, each checked against its head.
-pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovered>, Fault> {
+pub fn recover(
+    store: &Store,
+    identity: &Identity,
+    now: Timestamp,
+) -> Result<Vec<Recovered>, Fault> {
     let mut recovered = Vec::new();
     for log in store.logs() {
         let (Some(signed), Some(certificate)) = (log.checkpoint(), log.certificate()) else {
@@ -58,7 +62,7 @@ pub(super) fn recover(store: &Store, identity: &Identity) -> Result<Vec<Recovere
             certificate: ByteBuf::from(certificate),
             checkpoint: ByteBuf::from(signed.as_bytes()),
         };
-        match CheckedHead::check(identity, head, clock::now()) {
+        match CheckedHead::check(identity, head, now) {
             Ok(head) => {
                 let frontier = log.frontier(head.size().min(log.size()))?;
                 check_root(&frontier, head.checkpoint().checkpoint())?;
@@ -109,6 +113,6 @@ pub(super) fn peer_key(data: &Path) -> Result<Keypair, Fault> {
     }
     let keys = Keypair::generate_ed25519();
     let bytes = keys.to_protobuf_encoding().map_err(|error| fail(error.to_string()))?;
-    durable::write(&path, &bytes).map_err(|error| fail(error.to_string()))?;
+    durable::write(&FileSystem, &path, &bytes).map_err(|error| fail(error.to_string()))?;
     Ok(keys)
 }

@@ -17,7 +17,7 @@ use crate::setup;
 
 /// The witnesses that are waited for.
 #[derive(Debug)]
-pub(super) struct Awaiting {
+pub struct Awaiting {
     witnesses: Vec<WitnessKey>,
     needed: usize,
     since: Timestamp,
@@ -47,12 +47,17 @@ impl Awaiting {
             );
             return Err(config.mistake(&[Step::Of("await_witnesses")], why));
         }
+        Ok(Self::these(witnesses, needed, now))
+    }
+
+    /// So many of these are waited for by a signer that begins now.
+    pub fn these(witnesses: Vec<WitnessKey>, needed: usize, now: Timestamp) -> Self {
         let since = Timestamp::from_unix(now.as_unix().saturating_sub(WITNESS_CLOCK_SECONDS));
-        Ok(Self { witnesses, needed, since, heard: BTreeSet::new() })
+        Self { witnesses, needed, since, heard: BTreeSet::new() }
     }
 
     /// Nobody is waited for.
-    pub(super) fn nobody() -> Self {
+    pub fn nobody() -> Self {
         let since = Timestamp::from_unix(0);
         Self { witnesses: Vec::new(), needed: 0, since, heard: BTreeSet::new() }
     }

@@ -4,8 +4,6 @@
 //! here, then synced and acknowledged by the node, then the head over it is synced here, and only
 //! then does anyone see it. An interrupted entry is finished at the next start, with the same bytes.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::Digest;
@@ -16,6 +14,7 @@ use serde_bytes::ByteBuf;
 
 use super::seen::refusal;
 use crate::codec;
+use crate::disk::{Disk, SharedDisk};
 use crate::fault::Fault;
 use crate::limits::LINK_MESSAGE_BYTES;
 use crate::store::durable;
@@ -52,6 +51,7 @@ pub(super) struct Held {
 /// The two files of one log, and the one that holds its key.
 #[derive(Debug)]
 pub(super) struct Journal {
+    disk: SharedDisk,
     state: PathBuf,
     pending: PathBuf,
     held: PathBuf,
@@ -59,10 +59,11 @@ pub(super) struct Journal {
 
 impl Journal {
     /// The journal of a log below the signer's directory.
-    pub(super) fn of(directory: &Path, origin: &Origin) -> Self {
+    pub(super) fn of(disk: &SharedDisk, directory: &Path, origin: &Origin) -> Self {
         let base = directory.join(origin.to_string());
         let held = base.parent().unwrap_or(&base).join("held");
-        Self { state: base.join("state"), pending: base.join("pending"), held }
+        let disk = disk.clone();
+        Self { disk, state: base.join("state"), pending: base.join("pending"), held }
     }
 
     /// The state to sign on from, or that of an empty log; nothing while the key is held.
@@ -80,7 +81,7 @@ impl Journal {
     pub(super) fn state(&self, origin: &Origin) -> Result<State, Fault> {
         let empty =
             State { origin: origin.to_string(), frontier: Frontier::new(), checkpoint: None };
-        let state = read(&self.state)?.unwrap_or(empty);
+        let state = read(&*self.disk, &self.state)?.unwrap_or(empty);
         if state.origin == origin.to_string() {
             return Ok(state);
         }
@@ -93,12 +94,12 @@ impl Journal {
 
     /// The head for which nothing is signed with this key.
     pub(super) fn held(&self) -> Result<Option<Held>, Fault> {
-        read(&self.held)
+        read(&*self.disk, &self.held)
     }
 
     /// From here on nothing is signed with this key.
     pub(super) fn hold(&self, held: &Held) -> Result<(), Fault> {
-        write(&self.held, held)
+        write(&*self.disk, &self.held, held)
     }
 
     /// A state that the operator vouches for. What was damaged is kept beside it.
@@ -108,61 +109,65 @@ impl Journal {
         pending: Option<&Pending>,
         lifted: bool,
     ) -> Result<(), Fault> {
-        if read::<State>(&self.state).is_err() {
+        if read::<State>(&*self.disk, &self.state).is_err() {
             let aside = self.state.with_extension("damaged");
-            fs::rename(&self.state, &aside)
+            self.disk
+                .rename(&self.state, &aside)
                 .map_err(|error| Fault::new(self.state.display().to_string(), error))?;
         }
         match pending {
-            Some(pending) => write(&self.pending, pending)?,
-            None => remove(&self.pending)?,
+            Some(pending) => write(&*self.disk, &self.pending, pending)?,
+            None => remove(&*self.disk, &self.pending)?,
         }
-        write(&self.state, state)?;
-        if lifted { remove(&self.held) } else { Ok(()) }
+        write(&*self.disk, &self.state, state)?;
+        if lifted { remove(&*self.disk, &self.held) } else { Ok(()) }
     }
 
     pub(super) fn pending(&self) -> Result<Option<Pending>, Fault> {
-        read(&self.pending)
+        read(&*self.disk, &self.pending)
+    }
+
+    /// The entry that goes where the state ends: one of before was committed already.
+    pub(super) fn unfinished(&self, origin: &Origin) -> Result<Option<Pending>, Fault> {
+        let Some(pending) = self.pending()? else { return Ok(None) };
+        let size = self.state(origin)?.frontier.size();
+        Ok((pending.index == size).then_some(pending))
     }
 
     pub(super) fn begin(&self, pending: &Pending) -> Result<(), Fault> {
-        write(&self.pending, pending)
+        write(&*self.disk, &self.pending, pending)
     }
 
     /// The head over the pending entry is signed: from here on it is the log.
     pub(super) fn commit(&self, state: &State) -> Result<(), Fault> {
-        write(&self.state, state)?;
-        remove(&self.pending)
+        write(&*self.disk, &self.state, state)?;
+        remove(&*self.disk, &self.pending)
     }
 }
 
 /// Removes a file that may not be there.
-fn remove(path: &Path) -> Result<(), Fault> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Fault::new(path.display().to_string(), error))
-        }
-        _ => Ok(()),
-    }
+fn remove(disk: &dyn Disk, path: &Path) -> Result<(), Fault> {
+    durable::remove(disk, path).map_err(|error| Fault::new(path.display().to_string(), error))
 }
 
 /// A value and the SHA-256 over it: a torn or altered file is refused, never guessed at.
-pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Fault> {
+pub(super) fn write<T: Serialize>(disk: &dyn Disk, path: &Path, value: &T) -> Result<(), Fault> {
     let fail = |error: Box<dyn std::error::Error + Send + Sync>| {
         Fault::new(format!("the signer cannot write {}", path.display()), error)
     };
     let mut bytes = codec::encode(value).map_err(|error| fail(error.into()))?;
     bytes.extend(Digest::of(&bytes).as_bytes());
-    durable::write(path, &bytes).map_err(|error| fail(error.into()))
+    durable::write(disk, path, &bytes).map_err(|error| fail(error.into()))
 }
 
 /// Reads what [`write`] wrote; nothing where there is no such file.
-pub(super) fn read<T: Serialize + DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Fault::new(path.display().to_string(), error)),
-    };
+pub(super) fn read<T: Serialize + DeserializeOwned>(
+    disk: &dyn Disk,
+    path: &Path,
+) -> Result<Option<T>, Fault> {
+    let bytes =
+        durable::read(disk, path).map_err(|error| Fault::new(path.display().to_string(), error))?;
+    let Some(bytes) = bytes else { return Ok(None) };
     let damaged = || {
         Fault::text(format!(
             "{} is damaged; the signer does not guess where its log stood: learn its \

@@ -1,27 +1,24 @@
-//! What reaches the signer, in one order and within bounds: one result of the builder at a time, and
-//! of the node as much as may wait while an entry goes to disk.
+//! What reaches the signer's process, in one order: one result of the builder at a time, the rest waits in
+//! the sockets.
 #![expect(clippy::disallowed_methods, reason = "two links need a thread each")]
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::thread;
 
 use super::messages::{Attest, ToSigner};
 use crate::fault::Fault;
-use crate::limits::SIGNER_DEFERRED;
 use crate::link::{Link, LinkError};
 
-/// One message.
-pub(super) enum Mail {
+/// One message, as it came over a link.
+pub(super) enum Letter {
     Node(ToSigner),
     Builder(Box<Attest>, Vec<OwnedFd>),
 }
 
 /// What the threads bring: a message, how a link ended, or that the node is gone.
 enum Brought {
-    Mail(Mail),
+    Letter(Letter),
     Broken(LinkError),
     NodeEnded,
 }
@@ -29,8 +26,6 @@ enum Brought {
 /// Both links, behind one door.
 pub(super) struct Mailbox {
     brought: mpsc::Receiver<Brought>,
-    /// What came while an entry was waited for.
-    deferred: RefCell<VecDeque<Mail>>,
     /// Lets the builder hand over its next result.
     answered: mpsc::SyncSender<()>,
 }
@@ -44,7 +39,7 @@ impl Mailbox {
         thread::spawn(move || {
             loop {
                 let (news, last) = match node.receive() {
-                    Ok(message) => (Brought::Mail(Mail::Node(message)), false),
+                    Ok(message) => (Brought::Letter(Letter::Node(message)), false),
                     Err(LinkError::Ended { .. }) => (Brought::NodeEnded, true),
                     Err(error) => (Brought::Broken(error), true),
                 };
@@ -57,7 +52,7 @@ impl Mailbox {
             loop {
                 let (news, last) = match builder.receive_with() {
                     Ok((message, files)) => {
-                        (Brought::Mail(Mail::Builder(Box::new(message), files)), false)
+                        (Brought::Letter(Letter::Builder(Box::new(message), files)), false)
                     }
                     // The node starts another, or ends.
                     Err(LinkError::Ended { .. }) => return,
@@ -69,16 +64,13 @@ impl Mailbox {
                 }
             }
         });
-        Self { brought, deferred: RefCell::default(), answered }
+        Self { brought, answered }
     }
 
     /// The next message, or nothing when the node ended: without it there is nobody to log for.
-    pub(super) fn next(&self) -> Result<Option<Mail>, Fault> {
-        if let Some(mail) = self.deferred.borrow_mut().pop_front() {
-            return Ok(Some(mail));
-        }
+    pub(super) fn next(&self) -> Result<Option<Letter>, Fault> {
         match self.brought.recv() {
-            Ok(Brought::Mail(mail)) => Ok(Some(mail)),
+            Ok(Brought::Letter(letter)) => Ok(Some(letter)),
             Ok(Brought::Broken(error)) => Err(error.into()),
             Ok(Brought::NodeEnded) | Err(_) => Ok(None),
         }
@@ -88,43 +80,5 @@ impl Mailbox {
     pub(super) fn answered(&self) {
         // Nobody reads from a builder that ended.
         let _gone = self.answered.try_send(());
-    }
-
-    /// Everything else that comes meanwhile waits its turn; but a head that somebody showed does not,
-    /// because the next one must not be signed over it.
-    pub(super) fn wait_until_stored(
-        &self,
-        wanted: u64,
-        seen: impl Fn(&[u8]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        loop {
-            match self.brought.recv() {
-                Ok(Brought::Mail(Mail::Node(ToSigner::Stored { size }))) if size == wanted => {
-                    return Ok(());
-                }
-                // Of a size that was never asked for, or repeated: it says nothing.
-                Ok(Brought::Mail(Mail::Node(ToSigner::Stored { .. }))) => {}
-                Ok(Brought::Mail(Mail::Node(ToSigner::Seen { checkpoint }))) => seen(&checkpoint)?,
-                Ok(Brought::Mail(mail)) => self.defer(mail)?,
-                Ok(Brought::Broken(error)) => return Err(error.into()),
-                Ok(Brought::NodeEnded) | Err(_) => {
-                    return Err(Fault::text(
-                        "the node ended before the entry was on its disk; it is logged at the next start",
-                    ));
-                }
-            }
-        }
-    }
-
-    fn defer(&self, mail: Mail) -> Result<(), Fault> {
-        let mut deferred = self.deferred.borrow_mut();
-        if deferred.len() >= SIGNER_DEFERRED {
-            return Err(Fault::text(format!(
-                "the node sent {SIGNER_DEFERRED} messages while one entry waits to be stored, needed that \
-                 it stores the entry; the signer ends, and finishes the entry at the next start"
-            )));
-        }
-        deferred.push_back(mail);
-        Ok(())
     }
 }

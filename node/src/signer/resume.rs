@@ -14,6 +14,7 @@ use super::journal::{Journal, Pending, State};
 use super::{custody, seen};
 use crate::clock;
 use crate::config::Config;
+use crate::disk;
 use crate::fault::Fault;
 use crate::shell;
 use crate::store::{Log, Store};
@@ -58,7 +59,8 @@ pub struct Resumed {
 /// The head for which a key is held: nothing is signed with it until the log is resumed.
 pub fn held(config: &Config, key: &PublicKey) -> Result<Option<Checkpoint>, Fault> {
     let this_year = Origin::new(&config.network, key, clock::now().year());
-    let Some(file) = Journal::of(&config.data.join("signer"), &this_year).held()? else {
+    let journal = Journal::of(&disk::local(), &config.data.join("signer"), &this_year);
+    let Some(file) = journal.held()? else {
         return Ok(None);
     };
     let signed = SignedCheckpoint::parse(&file.checkpoint)
@@ -75,9 +77,9 @@ pub fn resume(config: &Config, at: At, origin: Option<Origin>) -> Result<Resumed
         )
     })?;
     let key = custody::read_certificate(certificate)?.1.certificate().rebuilder;
-    let directory = config.data.join("signer");
+    let (disk, directory) = (disk::local(), config.data.join("signer"));
     let this_year = Origin::new(&config.network, &key, clock::now().year());
-    let held = Journal::of(&directory, &this_year).held()?;
+    let held = Journal::of(&disk, &directory, &this_year).held()?;
     let held = held.and_then(|held| seen::own(&held.checkpoint, &config.network, &key));
     let held = held.as_ref().map(reattest_attestation::log::VerifiedCheckpoint::checkpoint);
     let origin = origin.or_else(|| held.map(|head| head.origin.clone())).unwrap_or(this_year);
@@ -93,7 +95,7 @@ pub fn resume(config: &Config, at: At, origin: Option<Origin>) -> Result<Resumed
         ))
     })?;
     let frontier = leads_to(log, at)?;
-    let journal = Journal::of(&directory, &origin);
+    let journal = Journal::of(&disk, &directory, &origin);
     for (what, size, root) in known(log, &journal, &key, &origin) {
         agrees(log, at, what, size, root)?;
     }

@@ -10,10 +10,12 @@ use reattest_attestation::log::{Checkpoint, Origin, SignedCheckpoint, VerifiedCh
 use reattest_attestation::{NetworkId, PublicKey};
 
 use super::journal::{Held, Journal, State};
+use crate::disk::SharedDisk;
 use crate::fault::Fault;
 
 /// Whose log, where its states are, and where the newest one stands.
 pub(super) struct Standing<'a> {
+    pub(super) disk: &'a SharedDisk,
     pub(super) directory: &'a Path,
     pub(super) network: &'a NetworkId,
     pub(super) key: PublicKey,
@@ -33,13 +35,13 @@ impl Standing<'_> {
         let state = if head.origin == *self.origin {
             self.state.clone()
         } else {
-            Journal::of(self.directory, &head.origin).load(&head.origin)?
+            Journal::of(self.disk, self.directory, &head.origin).load(&head.origin)?
         };
         let (size, root) = (state.frontier.size(), state.frontier.root());
         if head.size < size || (head.size == size && (size == 0 || head.root == root)) {
             return Ok(Some(shown));
         }
-        Journal::of(self.directory, &head.origin)
+        Journal::of(self.disk, self.directory, &head.origin)
             .hold(&Held { checkpoint: note.to_vec().into() })?;
         Err(refusal(head))
     }

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 
 use reattest_attestation::export::{LinkDocument, LinkError, Reproduced};
-use reattest_attestation::{ArtifactOutcome, Digest, Digester, NetworkId, Rebuild, Sign};
+use reattest_attestation::{
+    Announcement, ArtifactOutcome, Digest, Digester, NetworkId, Purl, Rebuild, Sign, Timestamp,
+};
 use rustix::fs::{SealFlags, fcntl_get_seals};
 
 use super::messages::{Attest, Compared};
@@ -31,12 +33,47 @@ impl From<Fault> for Uncomposed {
     }
 }
 
-/// What is to be logged of one rebuild.
+/// A statement of this process's own making: nothing else is ever signed into a log.
 pub(super) struct Composed {
-    /// The statement, in canonical JSON.
-    pub(super) payload: Vec<u8>,
+    /// In canonical JSON.
+    payload: Vec<u8>,
     /// The links for other tools, which the statement names by digest.
-    pub(super) links: Option<Vec<u8>>,
+    links: Option<Vec<u8>>,
+}
+
+impl Composed {
+    /// The hint that a release exists.
+    pub(super) fn announcement(
+        network: &NetworkId,
+        purl: Purl,
+        announced: Timestamp,
+    ) -> Result<Self, Fault> {
+        let payload = Announcement { network: network.clone(), purl, announced }.to_payload();
+        let payload =
+            payload.map_err(|error| Fault::new("the announcement cannot be composed", error))?;
+        Ok(Self { payload, links: None })
+    }
+
+    /// The statement, and the links that it names.
+    pub(super) fn into_parts(self) -> (Vec<u8>, Option<Vec<u8>>) {
+        (self.payload, self.links)
+    }
+}
+
+/// A produced file that this process hashed itself, and that nobody could change meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Produced(Digest);
+
+impl Produced {
+    /// A sealed memory file; one that can still change is refused.
+    pub fn of_sealed(file: OwnedFd) -> Result<Self, Fault> {
+        hash_sealed(file).map(Self)
+    }
+
+    /// Bytes in the memory of this process.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Digest::of(bytes))
+    }
 }
 
 /// Composes the statement over a finished rebuild, and signs links to what it reproduced.
@@ -44,13 +81,12 @@ pub(super) fn compose(
     network: &NetworkId,
     key: &dyn Sign,
     result: Attest,
-    files: Vec<OwnedFd>,
+    files: &[Produced],
 ) -> Result<Composed, Uncomposed> {
-    let digests = files.into_iter().map(hash_sealed).collect::<Result<Vec<_>, _>>()?;
     let artifacts = result
         .artifacts
         .iter()
-        .map(|compared| observe(compared, &digests))
+        .map(|compared| observe(compared, files))
         .collect::<Result<Vec<_>, _>>()?;
     let mut rebuild = Rebuild {
         network: network.clone(),
@@ -91,12 +127,12 @@ fn links(rebuild: &Rebuild, key: &dyn Sign) -> Result<Option<LinkDocument>, Unco
     }
 }
 
-fn observe(compared: &Compared, digests: &[Digest]) -> Result<ArtifactOutcome, Fault> {
+fn observe(compared: &Compared, files: &[Produced]) -> Result<ArtifactOutcome, Fault> {
     let digest = |place: Option<u16>| -> Result<Option<Digest>, Fault> {
         let Some(place) = place else { return Ok(None) };
-        let found = digests.get(usize::from(place)).copied();
+        let found = files.get(usize::from(place)).map(|file| file.0);
         found.map(Some).ok_or_else(|| {
-            Fault::text(format!("the builder named file {place}, and sent {}", digests.len()))
+            Fault::text(format!("the builder named file {place}, and sent {}", files.len()))
         })
     };
     let (produced, again) = (digest(compared.produced)?, digest(compared.again)?);
@@ -105,7 +141,6 @@ fn observe(compared: &Compared, digests: &[Digest]) -> Result<ArtifactOutcome, F
         .map_err(|error| Fault::new("the builder's result is no outcome", error))
 }
 
-/// The digest of a sealed memory file; one that can still change is refused.
 fn hash_sealed(file: OwnedFd) -> Result<Digest, Fault> {
     let seals = fcntl_get_seals(&file)
         .map_err(|error| Fault::new("the builder sent a file that cannot be sealed", error))?;

@@ -74,7 +74,7 @@ fn start(home: &Path) -> (Played, PublicKey, u64) {
     let (node, signer_node) = Link::pair(("signer", "node")).unwrap();
     let (builder, signer_builder) = Link::pair(("signer", "builder")).unwrap();
     let config = config(home);
-    let signer = thread::spawn(move || serve(&config, signer_node, &signer_builder));
+    let signer = thread::spawn(move || serve(&config, &signer_node, &signer_builder));
     let FromSigner::Hello { key, size, .. } = node.receive().unwrap() else { panic!("no hello") };
     (Played { node, builder, signer }, key, size)
 }
@@ -92,11 +92,11 @@ fn all_seals() -> SealFlags {
     SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL
 }
 
-fn purl() -> Purl {
+pub(super) fn purl() -> Purl {
     "pkg:deb/debian/netbase@6.5?arch=all&distro=trixie".parse().unwrap()
 }
 
-fn result(published: Digest, produced: Option<u16>, again: Option<u16>) -> Attest {
+pub(super) fn result(published: Digest, produced: Option<u16>, again: Option<u16>) -> Attest {
     let material = |name: &str| Material {
         name: name.to_owned(),
         uri: format!("debian:pool/{name}"),
@@ -270,7 +270,7 @@ fn a_damaged_state_is_refused_and_never_guessed() {
     let (_builder, signer_builder) = Link::pair(("signer", "builder")).unwrap();
     let config = config(home.path());
     // Walls stay with the thread that takes them, and this one has a directory to remove.
-    let signer = thread::spawn(move || serve(&config, signer_node, &signer_builder));
+    let signer = thread::spawn(move || serve(&config, &signer_node, &signer_builder));
     let fault = signer.join().unwrap().unwrap_err();
     assert!(fault.to_string().contains("damaged"), "{fault}");
     drop(node);

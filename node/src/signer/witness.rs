@@ -4,20 +4,21 @@
 //! crash and no compromised node makes this key vouch for two histories. What the line says besides,
 //! that nothing newer was shown at its time, is as true as the node's effort to ask.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::log::{
     ConsistencyProof, Origin, SignedCheckpoint, WitnessKey, verify_consistency,
 };
-use reattest_attestation::{Digest, PublicKey};
+use reattest_attestation::{Digest, PublicKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::custody::{self, Key};
 use super::journal;
 use super::messages::{FromSigner, NotCosigned};
-use crate::clock;
 use crate::config::Config;
+use crate::disk::{self, SharedDisk};
 use crate::fault::Fault;
 
 /// The last head of one log that was cosigned here.
@@ -28,11 +29,18 @@ struct Last {
 }
 
 /// A witness: its key, its name, and what it remembers.
-pub(super) struct Witness {
+pub struct Witness {
     key: Key,
     name: String,
     verifier: WitnessKey,
+    disk: SharedDisk,
     directory: PathBuf,
+}
+
+impl fmt::Debug for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Witness").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Witness {
@@ -40,10 +48,15 @@ impl Witness {
     pub(super) fn open(config: &Config) -> Result<Option<Self>, Fault> {
         let Some(witness) = &config.witness else { return Ok(None) };
         let key = custody::reach_for_signer(&witness.key)?;
-        let verifier = WitnessKey::new(&witness.name, key.public_key())
+        Self::new(disk::local(), &config.data, &witness.name, key).map(Some)
+    }
+
+    /// A witness of this name, which remembers below a data directory.
+    pub fn new(disk: SharedDisk, data: &Path, name: &str, key: Key) -> Result<Self, Fault> {
+        let verifier = WitnessKey::new(name, key.public_key())
             .map_err(|error| Fault::text(error.to_string()))?;
-        let directory = directory(&config.data);
-        Ok(Some(Self { key, name: witness.name.clone(), verifier, directory }))
+        let directory = directory(data);
+        Ok(Self { key, name: name.to_owned(), verifier, disk, directory })
     }
 
     /// Its key.
@@ -63,6 +76,7 @@ impl Witness {
         key: &PublicKey,
         old: u64,
         proof: Vec<Digest>,
+        now: Timestamp,
     ) -> Result<FromSigner, Fault> {
         let refuse = |why: String| NotCosigned::Refused(why);
         let head = SignedCheckpoint::parse(note)
@@ -75,7 +89,7 @@ impl Witness {
         let checkpoint = head.checkpoint();
         let origin = checkpoint.origin.to_string();
         let path = self.path(&checkpoint.origin);
-        let last = journal::read::<Last>(&path)?.unwrap_or_else(nothing);
+        let last = journal::read::<Last>(&*self.disk, &path)?.unwrap_or_else(nothing);
         if last.size != old {
             return Ok(answer(origin, Err(NotCosigned::Elsewhere { size: last.size })));
         }
@@ -84,11 +98,11 @@ impl Witness {
             return Ok(answer(origin, Err(refuse(why))));
         }
         if new != last {
-            journal::write(&path, &new)?;
+            journal::write(&*self.disk, &path, &new)?;
         }
         // On the log's own copy: a witness has one line on a note, and this one is the newest.
         let own = head.only_cosigned_by(&[]);
-        let cosigned = own.and_then(|own| own.cosign(&self.name, &*self.key, clock::now()));
+        let cosigned = own.and_then(|own| own.cosign(&self.name, &*self.key, now));
         let cosigned = cosigned
             .map(|note| ByteBuf::from(note.as_bytes()))
             .map_err(|error| refuse(error.to_string()));
@@ -142,6 +156,7 @@ mod tests {
     use reattest_attestation::{SecretKey, Sign};
 
     use super::*;
+    use crate::clock;
 
     fn log() -> SecretKey {
         SecretKey::from_seed(&[3; 32])
@@ -149,13 +164,7 @@ mod tests {
 
     fn witness(home: &Path) -> Witness {
         let key = SecretKey::from_seed(&[5; 32]);
-        let verifier = WitnessKey::new("witness", key.public_key()).unwrap();
-        Witness {
-            key: Box::new(key),
-            name: "witness".to_owned(),
-            verifier,
-            directory: directory(home),
-        }
+        Witness::new(disk::local(), home, "witness", Box::new(key)).unwrap()
     }
 
     fn leaves(history: &str, count: usize) -> Vec<Digest> {
@@ -184,7 +193,7 @@ mod tests {
             old => prove_consistency(&all[..new], old).map_or(Vec::new(), |proof| proof.hashes),
         };
         let head = head(&all[..new]);
-        match witness.cosign(&head, &log().public_key(), old, proof).unwrap() {
+        match witness.cosign(&head, &log().public_key(), old, proof, clock::now()).unwrap() {
             FromSigner::Cosigned { cosigned, .. } => cosigned,
             other => panic!("{other:?}"),
         }
@@ -222,7 +231,7 @@ mod tests {
         let note = head(&leaves("a", 3));
         let stranger = SecretKey::from_seed(&[9; 32]).public_key();
         for (note, key) in [(&note[..], stranger), (&note[..40], log().public_key())] {
-            let said = witness.cosign(note, &key, 0, Vec::new()).unwrap();
+            let said = witness.cosign(note, &key, 0, Vec::new(), clock::now()).unwrap();
             let refused = FromSigner::Cosigned {
                 origin: String::new(),
                 cosigned: Err(NotCosigned::Refused(String::new())),
@@ -245,7 +254,8 @@ mod tests {
         bytes[0] ^= 1;
         std::fs::write(&path, bytes).unwrap();
         let head = head(&one);
-        let asked = witness(home.path()).cosign(&head, &log().public_key(), 0, Vec::new());
+        let asked =
+            witness(home.path()).cosign(&head, &log().public_key(), 0, Vec::new(), clock::now());
         assert!(asked.is_err());
     }
 }

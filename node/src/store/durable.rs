@@ -1,59 +1,65 @@
 //! Files that are either whole on disk or not there.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::disk::{Disk, Synced};
 
 /// Files that are synced one by one; with more, the whole file system is. Measured on ext4 over a
 /// virtual disk: 4 ms a file, 21 ms for the file system with 64 new files in it.
 const SYNCED_ONE_BY_ONE: usize = 6;
 
 /// Creates a directory and its parents, and makes their names durable.
-pub fn create_directory(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)?;
-    path.parent().map_or(Ok(()), sync_directory)
+pub fn create_directory(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let new: Vec<&Path> = path.ancestors().take_while(|above| !disk.exists(above)).collect();
+    disk.create_directories(path)?;
+    // A name in a directory that is lost is lost too: from the top down. What was there already may
+    // have been made by a process that was killed before it came this far.
+    let above = new.iter().rev().copied().chain([path]).filter_map(Path::parent);
+    let mut above: Vec<&Path> = above.filter(|above| !above.as_os_str().is_empty()).collect();
+    above.dedup();
+    above.into_iter().try_for_each(|above| disk.sync(above))
 }
 
 /// Writes a file beside its name, syncs it, and moves it there.
-pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    place(path, bytes, File::sync_all)?;
-    sync_directory(directory)
+    let new = match disk.write_new(directory, bytes, Synced::Now) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_directory(disk, directory)?;
+            disk.write_new(directory, bytes, Synced::Now)?
+        }
+        made => made?,
+    };
+    place(disk, &new, path)?;
+    disk.sync(directory)
 }
 
 /// Writes a file beside its name and moves it there: whole for every reader, and on disk when it
 /// is synced later.
-pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    place(path, bytes, |_| Ok(()))
-}
-
-fn place(path: &Path, bytes: &[u8], sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
+pub fn write_unsynced(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    let mut file = match named_in(directory) {
+    let new = match disk.write_new(directory, bytes, Synced::Later) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(directory)?;
-            named_in(directory)?
+            disk.create_directories(directory)?;
+            disk.write_new(directory, bytes, Synced::Later)?
         }
         made => made?,
     };
-    file.write_all(bytes)?;
-    sync(file.as_file())?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    place(disk, &new, path)
 }
 
-fn named_in(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new().prefix(".new-").tempfile_in(directory)
-}
-
-/// Makes the names in a directory durable.
-pub fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+fn place(disk: &dyn Disk, new: &Path, path: &Path) -> io::Result<()> {
+    disk.rename(new, path).inspect_err(|_| {
+        // What cannot be moved is of no use; what cannot be removed either is removed at the next start.
+        let _left_over = disk.remove(new);
+    })
 }
 
 /// A file, or nothing where there is none.
-pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match disk.read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -61,8 +67,8 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Removes a file, or does nothing where there is none.
-pub fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+pub fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -87,21 +93,21 @@ impl Unsynced {
     }
 
     /// Makes all of them durable, with their names up to `root`.
-    pub fn sync(&mut self, root: &Path) -> io::Result<()> {
+    pub fn sync(&mut self, disk: &dyn Disk, root: &Path) -> io::Result<()> {
         if self.many {
-            rustix::fs::syncfs(File::open(root)?)?;
+            disk.sync_all(root)?;
         } else {
             let mut directories = BTreeSet::new();
             for file in &self.files {
                 // A file that was moved since is noted under its new name.
-                match File::open(file) {
+                match disk.sync(file) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    opened => opened?.sync_all()?,
+                    synced => synced?,
                 }
                 let above = file.ancestors().skip(1).take_while(|path| path.starts_with(root));
                 directories.extend(above.map(Path::to_owned));
             }
-            directories.iter().try_for_each(|directory| sync_directory(directory))?;
+            directories.iter().try_for_each(|directory| disk.sync(directory))?;
         }
         *self = Self::default();
         Ok(())

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use reattest_attestation::{Digest, Purl};
 
 use super::durable;
+use crate::disk::{Disk as _, FileSystem};
 use crate::limits::{FEED_BYTES, SCHEDULED};
 use crate::protocol::Listed;
 
@@ -45,7 +46,7 @@ pub fn write_now(data: &Path, key: &str, builds: &Seen) -> io::Result<()> {
     }
     let sum = Digest::of(text.as_bytes());
     let _written = writeln!(text, "sha256 {sum}");
-    durable::write(&path(data, key, "now"), text.as_bytes())
+    durable::write(&FileSystem, &path(data, key, "now"), text.as_bytes())
 }
 
 /// Compares what a registry has now with what it had when it was looked at last.
@@ -67,7 +68,7 @@ pub fn compare(data: &Path, key: &str) -> io::Result<Changed> {
 pub fn settle(data: &Path, key: &str) -> io::Result<()> {
     let seen = path(data, key, "seen");
     fs::rename(path(data, key, "now"), &seen)?;
-    seen.parent().map_or(Ok(()), durable::sync_directory)
+    seen.parent().map_or(Ok(()), |directory| FileSystem.sync(directory))
 }
 
 /// A file's builds; none where there is no file, or it is not whole.

@@ -10,7 +10,7 @@ use reattest_attestation::log::tiles::tile_path;
 use reattest_attestation::log::{StoredHashes, leaf_hash};
 
 use super::error::LogError;
-use super::log::{Log, read};
+use super::log::Log;
 use super::tiles;
 
 /// Tiles held at once, 8 KiB each: a proof walks down one branch and along the right edge.
@@ -58,7 +58,7 @@ impl<'a> LogHashes<'a> {
         }
         let expected = self.hash(level.saturating_add(1), number)?;
         let path = self.log.directory().join(tile_path(level, number, ENTRIES_PER_TILE));
-        let on_disk = read(&path)?.as_deref().and_then(tiles::parse);
+        let on_disk = self.log.file(&path)?.as_deref().and_then(tiles::parse);
         if let Some(hashes) = on_disk.filter(|hashes| tiles::subtree(hashes) == expected) {
             return Ok(hashes);
         }
@@ -85,7 +85,7 @@ impl<'a> LogHashes<'a> {
     /// A full tile as it stands on disk, computed where it does not: what is made of it is checked.
     pub(super) fn raw(&self, level: u8, number: u64) -> Result<Vec<Digest>, LogError> {
         let path = self.log.directory().join(tile_path(level, number, ENTRIES_PER_TILE));
-        match read(&path)?.as_deref().and_then(tiles::parse) {
+        match self.log.file(&path)?.as_deref().and_then(tiles::parse) {
             Some(hashes) => Ok(hashes),
             None => self.computed(level, number),
         }

@@ -16,6 +16,7 @@ use super::hashes::LogHashes;
 use super::tail::{self, Tail};
 use super::tiles::{self, Edge};
 use super::{opening, partial};
+use crate::disk::{self, Disk, SharedDisk};
 
 /// Entries of a full tile, as a length.
 pub(super) const TILE: usize = ENTRIES_PER_TILE as usize;
@@ -23,6 +24,7 @@ pub(super) const TILE: usize = ENTRIES_PER_TILE as usize;
 /// One log.
 #[derive(Debug)]
 pub struct Log {
+    disk: SharedDisk,
     pub(super) origin: Origin,
     pub(super) directory: PathBuf,
     /// Entries of the incomplete tile.
@@ -50,25 +52,35 @@ impl Log {
     /// Opens a log for writing, in a few reads. What is not whole beyond its checkpoint is cut
     /// back; what is not whole below it is damage.
     pub fn open(directory: &Path, origin: Origin) -> Result<Self, LogError> {
-        opening::open(directory, origin)
+        Self::open_on(&disk::local(), directory, origin)
+    }
+
+    /// As [`Log::open`], on a disk.
+    pub fn open_on(disk: &SharedDisk, directory: &Path, origin: Origin) -> Result<Self, LogError> {
+        opening::open(disk, directory, origin)
     }
 
     /// Opens a log as whoever is served it sees it: what its checkpoint covers. Nothing on disk is
     /// changed.
     pub fn read_only(directory: &Path, origin: Origin) -> Result<Self, LogError> {
-        opening::read_only(directory, origin)
+        opening::read_only(&disk::local(), directory, origin)
     }
 
     /// A log without entries, and what is told about it beside them.
-    pub(super) fn without_entries(directory: &Path, origin: Origin) -> Result<Self, LogError> {
+    pub(super) fn without_entries(
+        disk: &SharedDisk,
+        directory: &Path,
+        origin: Origin,
+    ) -> Result<Self, LogError> {
         let path = directory.join("checkpoint");
         let parse = |bytes: Vec<u8>| {
             SignedCheckpoint::parse(&bytes)
                 .map_err(|error| LogError::damaged(&path, error.to_string()))
         };
-        let checkpoint = read(&path)?.map(parse).transpose()?;
-        let certificate = read(&directory.join("certificate"))?;
+        let checkpoint = read(&**disk, &path)?.map(parse).transpose()?;
+        let certificate = read(&**disk, &directory.join("certificate"))?;
         Ok(Self {
+            disk: disk.clone(),
             origin,
             directory: directory.to_owned(),
             tail: Tail::new(directory, 0),
@@ -131,6 +143,15 @@ impl Log {
         &self.directory
     }
 
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// A file of this log, or nothing where there is none.
+    pub(super) fn file(&self, path: &Path) -> Result<Option<Vec<u8>>, LogError> {
+        read(self.disk(), path)
+    }
+
     pub(super) fn edge(&self) -> &Edge {
         &self.edge
     }
@@ -141,13 +162,13 @@ impl Log {
         let bundle = Bundle { forks: vec![proof.clone()], ..Bundle::default() };
         let bytes =
             bundle.to_bytes().map_err(|error| LogError::damaged(&path, error.to_string()))?;
-        durable::write(&path, &bytes).map_err(|source| LogError::io(&path, source))
+        durable::write(self.disk(), &path, &bytes).map_err(|source| LogError::io(&path, source))
     }
 
     /// The proof that this log was forked, if it was; nothing in it is checked.
     pub fn fork(&self) -> Result<Option<ForkProof>, LogError> {
         let path = self.directory.join("fork");
-        let Some(bytes) = read(&path)? else { return Ok(None) };
+        let Some(bytes) = self.file(&path)? else { return Ok(None) };
         let mut bundle =
             Bundle::parse(&bytes).map_err(|error| LogError::damaged(&path, error.to_string()))?;
         Ok(bundle.forks.pop())
@@ -237,18 +258,18 @@ impl Log {
             self.write(&self.directory.join(path), &tiles::bytes(&tile.hashes), durable)?;
         }
         if completed.is_empty() {
-            self.tail.write_after(&bytes)?;
+            self.tail.write_after(&*self.disk, &bytes)?;
             self.tail.grow(&ends);
             self.unsynced.note(self.tail.path());
         } else {
             if self.tail.is_empty() {
                 self.write(&full, &bytes, durable)?;
             } else {
-                self.tail.write_after(&bytes)?;
+                self.tail.write_after(&*self.disk, &bytes)?;
                 if durable == Durable::Now {
-                    self.tail.sync()?;
+                    self.tail.sync(&*self.disk)?;
                 }
-                self.tail.become_tile(bytes.len(), &full)?;
+                self.tail.become_tile(&*self.disk, bytes.len(), &full)?;
                 self.unsynced.note(&full);
             }
             self.tail = Tail::new(&self.directory, edge.full(0));
@@ -260,8 +281,8 @@ impl Log {
 
     fn write(&mut self, path: &Path, bytes: &[u8], durable: Durable) -> Result<(), LogError> {
         let written = match durable {
-            Durable::Now => durable::write(path, bytes),
-            Durable::Later => durable::write_unsynced(path, bytes),
+            Durable::Now => durable::write(&*self.disk, path, bytes),
+            Durable::Later => durable::write_unsynced(&*self.disk, path, bytes),
         };
         written.map_err(|source| LogError::io(path, source))?;
         self.unsynced.note(path);
@@ -269,7 +290,9 @@ impl Log {
     }
 
     fn sync(&mut self) -> Result<(), LogError> {
-        self.unsynced.sync(&self.directory).map_err(|source| LogError::io(&self.directory, source))
+        self.unsynced
+            .sync(&*self.disk, &self.directory)
+            .map_err(|source| LogError::io(&self.directory, source))
     }
 
     /// Publishes a checkpoint: everything under it is on disk first, then stand the partial tiles,
@@ -293,14 +316,15 @@ impl Log {
         }
         let fail = |source| LogError::io(&self.directory, source);
         if self.certificate.as_deref() != Some(certificate) {
-            durable::write(&self.directory.join("certificate"), certificate).map_err(fail)?;
+            durable::write(self.disk(), &self.directory.join("certificate"), certificate)
+                .map_err(fail)?;
             self.certificate = Some(certificate.to_vec());
             self.key = key_of(certificate);
         }
         self.sync()?;
         partial::write(self, size)?;
         let path = self.directory.join("checkpoint");
-        durable::write(&path, checkpoint.as_bytes())
+        durable::write(self.disk(), &path, checkpoint.as_bytes())
             .map_err(|source| LogError::io(&path, source))?;
         self.checkpoint = Some(checkpoint);
         self.ahead = None;
@@ -333,8 +357,11 @@ impl Log {
         let mut bytes = if width > 0 { self.tile_bytes(number)? } else { Vec::new() };
         let ends: Vec<usize> = tail::ends(&bytes).take(width).collect();
         bytes.truncate(ends.last().copied().unwrap_or(0));
-        self.tail.remove()?;
-        let kept = Tail::write(&self.directory, number, &bytes, ends)?;
+        // What is published may stand in the tail: a stop in between must not take it.
+        let kept = Tail::write(self.disk(), &self.directory, number, &bytes, ends)?;
+        if kept.path() != self.tail.path() {
+            self.tail.remove(self.disk())?;
+        }
         opening::remove_tiles(self, number)?;
         std::mem::swap(&mut self.edge, &mut edge);
         self.tail = kept;
@@ -359,6 +386,6 @@ pub(super) fn key_of(certificate: &[u8]) -> Option<PublicKey> {
 }
 
 /// A file, or nothing where there is none.
-pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, LogError> {
-    durable::read(path).map_err(|source| LogError::io(path, source))
+fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, LogError> {
+    durable::read(disk, path).map_err(|source| LogError::io(path, source))
 }

@@ -7,7 +7,7 @@ use reattest_attestation::log::{Checkpoint, Frontier, leaf_hash};
 use super::durable;
 use super::error::LogError;
 use super::hashes::LogHashes;
-use super::log::{Log, place_of, read};
+use super::log::{Log, place_of};
 use super::tail;
 use super::tiles::{self, Edge};
 
@@ -28,7 +28,7 @@ pub(super) fn mend(log: &Log, mut seen: impl FnMut(u64)) -> Result<usize, LogErr
             frontier.push(leaf);
             for tile in edge.push(leaf) {
                 let path = tile_path(tile.level, tile.number, ENTRIES_PER_TILE);
-                let stored = read(&log.directory().join(path))?;
+                let stored = log.file(&log.directory().join(path))?;
                 if stored.as_ref() == Some(&tiles::bytes(&tile.hashes)) {
                     continue;
                 }
@@ -56,7 +56,7 @@ pub(super) fn mend(log: &Log, mut seen: impl FnMut(u64)) -> Result<usize, LogErr
     for (level, number) in &wrong {
         let path = log.directory().join(tile_path(*level, *number, ENTRIES_PER_TILE));
         let computed = hashes.computed(*level, *number)?;
-        durable::write(&path, &tiles::bytes(&computed))
+        durable::write(log.disk(), &path, &tiles::bytes(&computed))
             .map_err(|source| LogError::io(&path, source))?;
     }
     Ok(wrong.len())

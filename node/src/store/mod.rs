@@ -20,13 +20,13 @@ mod hashes;
 mod tiles;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::Digest;
 use reattest_attestation::log::Origin;
 
+use crate::disk::{self, Disk, SharedDisk};
 use crate::limits::DOCUMENT_BYTES;
 pub use ahead::Ahead;
 pub use error::LogError;
@@ -35,6 +35,7 @@ pub use log::Log;
 /// Every log below one data directory, and the documents that they name.
 #[derive(Debug)]
 pub struct Store {
+    disk: SharedDisk,
     root: PathBuf,
     logs: BTreeMap<Origin, Log>,
     /// Bytes that logs of others may take, and what everything took when the store was opened.
@@ -44,30 +45,46 @@ pub struct Store {
 impl Store {
     /// Opens the store for writing; torn tails are cut back to the last whole entry.
     pub fn open(data: &Path) -> Result<Self, LogError> {
-        let store = Self::load(data, Log::open)?;
+        Self::open_on(disk::local(), data)
+    }
+
+    /// As [`Store::open`], on a disk.
+    pub fn open_on(disk: SharedDisk, data: &Path) -> Result<Self, LogError> {
+        let store = Self::load(disk, data, opening::open)?;
         store.name_logs()?;
         Ok(store)
     }
 
     /// Opens the store for reading, beside a running node: nothing on disk is changed.
     pub fn read_only(data: &Path) -> Result<Self, LogError> {
-        Self::load(data, Log::read_only)
+        Self::read_only_on(disk::local(), data)
+    }
+
+    /// As [`Store::read_only`], on a disk.
+    pub fn read_only_on(disk: SharedDisk, data: &Path) -> Result<Self, LogError> {
+        Self::load(disk, data, opening::read_only)
     }
 
     fn load(
+        disk: SharedDisk,
         data: &Path,
-        open: fn(&Path, Origin) -> Result<Log, LogError>,
+        open: fn(&SharedDisk, &Path, Origin) -> Result<Log, LogError>,
     ) -> Result<Self, LogError> {
         let mut logs = BTreeMap::new();
-        for (origin, directory) in origins(&data.join("logs"))? {
-            logs.insert(origin.clone(), open(&directory, origin)?);
+        for (origin, directory) in origins(&*disk, &data.join("logs"))? {
+            logs.insert(origin.clone(), open(&disk, &directory, origin)?);
         }
-        Ok(Self { root: data.to_owned(), logs, budget: None })
+        Ok(Self { disk, root: data.to_owned(), logs, budget: None })
     }
 
     /// The data directory.
     pub fn data(&self) -> &Path {
         &self.root
+    }
+
+    /// The disk that the data directory is on.
+    pub fn disk(&self) -> &SharedDisk {
+        &self.disk
     }
 
     /// The logs.
@@ -84,9 +101,10 @@ impl Store {
     pub fn log_mut(&mut self, origin: &Origin) -> Result<&mut Log, LogError> {
         if !self.logs.contains_key(origin) {
             let directory = self.root.join("logs").join(origin.to_string());
-            durable::create_directory(&directory)
+            durable::create_directory(&*self.disk, &directory)
                 .map_err(|source| LogError::io(&directory, source))?;
-            self.logs.insert(origin.clone(), Log::open(&directory, origin.clone())?);
+            let log = Log::open_on(&self.disk, &directory, origin.clone())?;
+            self.logs.insert(origin.clone(), log);
             self.name_logs()?;
         }
         self.logs.get_mut(origin).ok_or_else(|| LogError::Unknown(origin.clone()))
@@ -102,16 +120,16 @@ impl Store {
             text.push('\n');
         }
         let fail = |source| LogError::io(&path, source);
-        if durable::read(&path).map_err(fail)?.as_deref() == Some(text.as_bytes()) {
+        if durable::read(&*self.disk, &path).map_err(fail)?.as_deref() == Some(text.as_bytes()) {
             return Ok(());
         }
-        durable::write(&path, text.as_bytes()).map_err(fail)
+        durable::write(&*self.disk, &path, text.as_bytes()).map_err(fail)
     }
 
     /// Bounds what is stored, in bytes.
     pub fn limit(&mut self, max_bytes: u64) {
         let taken = self.taken();
-        self.budget = Some((max_bytes, bytes_below(&self.root).saturating_sub(taken)));
+        self.budget = Some((max_bytes, self.disk.bytes_below(&self.root).saturating_sub(taken)));
     }
 
     /// Whether logs of others may still grow; the own log always may.
@@ -128,8 +146,9 @@ impl Store {
     pub fn put_document(&self, document: &[u8]) -> Result<Digest, LogError> {
         let digest = Digest::of(document);
         let path = self.document_path(digest);
-        if !path.exists() {
-            durable::write(&path, document).map_err(|source| LogError::io(&path, source))?;
+        if !self.disk.exists(&path) {
+            durable::write(&*self.disk, &path, document)
+                .map_err(|source| LogError::io(&path, source))?;
         }
         Ok(digest)
     }
@@ -137,16 +156,16 @@ impl Store {
     /// A recipe or a lock, whole and with the digest it is asked by, or nothing.
     pub fn document(&self, digest: Digest) -> Option<Vec<u8>> {
         let path = self.document_path(digest);
-        let size = fs::metadata(&path).ok()?.len();
+        let size = self.disk.length(&path).ok()?;
         if size > DOCUMENT_BYTES as u64 {
             return None;
         }
-        fs::read(&path).ok().filter(|bytes| Digest::of(bytes) == digest)
+        self.disk.read(&path).ok().filter(|bytes| Digest::of(bytes) == digest)
     }
 
     /// Whether a document is here; whether it is whole, [`Store::document`] tells.
     pub fn has_document(&self, digest: Digest) -> bool {
-        self.document_path(digest).exists()
+        self.disk.exists(&self.document_path(digest))
     }
 
     fn document_path(&self, digest: Digest) -> PathBuf {
@@ -154,24 +173,13 @@ impl Store {
     }
 }
 
-/// Bytes of all files below a directory; what goes away meanwhile counts nothing.
-pub(crate) fn bytes_below(directory: &Path) -> u64 {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let bytes = entries.map(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
-        Ok(metadata) => metadata.len(),
-        Err(_) => 0,
-    });
-    bytes.sum()
-}
-
 /// The logs that directories below `root` are named for: `reattest/<network>/<key>/<year>`.
-fn origins(root: &Path) -> Result<Vec<(Origin, PathBuf)>, LogError> {
+fn origins(disk: &dyn Disk, root: &Path) -> Result<Vec<(Origin, PathBuf)>, LogError> {
     let mut level = vec![(String::new(), root.to_owned())];
     for _ in 0..4 {
         let mut below = Vec::new();
         for (name, directory) in level {
-            let entries = match fs::read_dir(&directory) {
+            let entries = match disk.list(&directory) {
                 Ok(entries) => entries,
                 // The list of the logs is a file among directories.
                 Err(error)
@@ -181,12 +189,12 @@ fn origins(root: &Path) -> Result<Vec<(Origin, PathBuf)>, LogError> {
                 }
                 Err(error) => return Err(LogError::io(&directory, error)),
             };
-            for entry in entries.flatten() {
-                let Ok(part) = entry.file_name().into_string() else {
+            for path in entries {
+                let Some(part) = path.file_name().and_then(|part| part.to_str()) else {
                     continue;
                 };
-                let name = if name.is_empty() { part } else { format!("{name}/{part}") };
-                below.push((name, entry.path()));
+                let name = if name.is_empty() { part.to_owned() } else { format!("{name}/{part}") };
+                below.push((name, path));
             }
         }
         level = below;

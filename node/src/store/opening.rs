@@ -1,6 +1,5 @@
 //! Opens a log: the edge of its tiles under the signed head, and what lies beyond it, checked entry by entry.
 
-use std::fs;
 use std::path::Path;
 
 use reattest_attestation::limits::ENTRIES_PER_TILE;
@@ -10,19 +9,20 @@ use reattest_attestation::log::{Origin, leaf_hash};
 use super::durable;
 use super::error::LogError;
 use super::hashes::LogHashes;
-use super::log::{Log, TILE, place_of, read};
+use super::log::{Log, TILE, place_of};
 use super::tail::{self, Tail};
 use super::tiles::{self, Edge};
 use super::{mending, partial};
+use crate::disk::{Disk, SharedDisk};
 
 /// Groups of three digits in a tile's number: [`reattest_attestation::limits::LOG_SIZE_MAX`]
 /// entries are 2^40 tiles.
 const GROUPS: usize = 5;
 
-pub(super) fn open(directory: &Path, origin: Origin) -> Result<Log, LogError> {
-    let mut log = Log::without_entries(directory, origin)?;
+pub(super) fn open(disk: &SharedDisk, directory: &Path, origin: Origin) -> Result<Log, LogError> {
+    let mut log = Log::without_entries(disk, directory, origin)?;
     let published = log.published();
-    let mut numbers = tile_numbers(directory)?;
+    let mut numbers = tile_numbers(log.disk(), directory)?;
     let (covered, _) = place_of(published);
     check_gaps(&log, &numbers, covered)?;
     log.edge = edge_over(&log, covered)?;
@@ -44,7 +44,7 @@ pub(super) fn open(directory: &Path, origin: Origin) -> Result<Log, LogError> {
         mending::mend(&log, |_| {})?;
         let mut edge = edge_over(&log, log.edge.full(0))?;
         if !log.tail.is_empty() {
-            push_leaves(&mut edge, &log.tail.read()?, log.tail.ends());
+            push_leaves(&mut edge, &log.tail.read(log.disk())?, log.tail.ends());
         }
         log.edge = edge;
     }
@@ -53,17 +53,21 @@ pub(super) fn open(directory: &Path, origin: Origin) -> Result<Log, LogError> {
     Ok(log)
 }
 
-pub(super) fn read_only(directory: &Path, origin: Origin) -> Result<Log, LogError> {
-    let mut log = Log::without_entries(directory, origin)?;
+pub(super) fn read_only(
+    disk: &SharedDisk,
+    directory: &Path,
+    origin: Origin,
+) -> Result<Log, LogError> {
+    let mut log = Log::without_entries(disk, directory, origin)?;
     let (covered, width) = place_of(log.published());
-    check_gaps(&log, &tile_numbers(directory)?, covered)?;
+    check_gaps(&log, &tile_numbers(log.disk(), directory)?, covered)?;
     log.edge = edge_over(&log, covered)?;
     log.tail = Tail::new(directory, covered);
     if width > 0 {
         let partial = entries_path(covered, u16::try_from(width).unwrap_or(u16::MAX));
         let places = [partial, entries_path(covered, ENTRIES_PER_TILE), tail_name(covered)];
         for path in places.map(|place| directory.join(place)) {
-            let bytes = read(&path)?.unwrap_or_default();
+            let bytes = log.file(&path)?.unwrap_or_default();
             let ends: Vec<usize> = tail::ends(&bytes).take(width).collect();
             if ends.len() == width {
                 push_leaves(&mut log.edge, &bytes, &ends);
@@ -86,27 +90,25 @@ fn edge_over(log: &Log, full: u64) -> Result<Edge, LogError> {
 }
 
 /// The numbers of all full tiles of entries, sorted.
-fn tile_numbers(directory: &Path) -> Result<Vec<u64>, LogError> {
+fn tile_numbers(disk: &dyn Disk, directory: &Path) -> Result<Vec<u64>, LogError> {
     let mut found = Vec::new();
     let mut level = vec![(0_u64, directory.join("tile/entries"))];
     for _ in 0..GROUPS {
         let mut below = Vec::new();
         for (group, path) in level {
-            let entries = match fs::read_dir(&path) {
+            let entries = match disk.list(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 entries => entries.map_err(|source| LogError::io(&path, source))?,
             };
             for entry in entries {
-                let entry = entry.map_err(|source| LogError::io(&path, source))?;
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
+                let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 let number = |digits: &str| {
                     let three = digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit());
                     let digits = three.then(|| digits.parse::<u64>().ok()).flatten()?;
                     group.checked_mul(1_000)?.checked_add(digits)
                 };
                 if let Some(group) = name.strip_prefix('x').and_then(number) {
-                    below.push((group, entry.path()));
+                    below.push((group, entry));
                 } else if let Some(number) = number(&name) {
                     found.push(number);
                 }
@@ -135,7 +137,7 @@ fn take_tile(log: &mut Log, published: u64) -> Result<bool, LogError> {
     let number = log.edge.full(0);
     let bytes = log.full_entries(number)?;
     let path = log.directory().join(tile_path(0, number, ENTRIES_PER_TILE));
-    let hashes = read(&path)?;
+    let hashes = log.file(&path)?;
     let entries = decode_entries(&bytes).unwrap_or_default();
     let leaves: Vec<_> = entries.iter().map(|entry| leaf_hash(entry)).collect();
     // Written before the tile of entries: one that is not there was taken away since.
@@ -145,8 +147,9 @@ fn take_tile(log: &mut Log, published: u64) -> Result<bool, LogError> {
             for tile in log.edge.push(leaf) {
                 let path = tile_path(tile.level, tile.number, ENTRIES_PER_TILE);
                 let (path, bytes) = (log.directory().join(path), tiles::bytes(&tile.hashes));
-                if read(&path)?.as_ref() != Some(&bytes) {
-                    durable::write(&path, &bytes).map_err(|error| LogError::io(&path, error))?;
+                if log.file(&path)?.as_ref() != Some(&bytes) {
+                    durable::write(log.disk(), &path, &bytes)
+                        .map_err(|error| LogError::io(&path, error))?;
                 }
             }
         }
@@ -166,7 +169,7 @@ fn take_tile(log: &mut Log, published: u64) -> Result<bool, LogError> {
     let ends: Vec<usize> = ends.into_iter().take(kept).collect();
     let whole = bytes.get(..ends.last().copied().unwrap_or(0)).unwrap_or_default();
     tracing::warn!(log = %log.origin(), tile = number, kept, "a torn tile is cut back");
-    Tail::write(log.directory(), number, whole, ends)?;
+    Tail::write(log.disk(), log.directory(), number, whole, ends)?;
     remove_numbered(log, number, number.saturating_add(1))?;
     Ok(false)
 }
@@ -175,7 +178,7 @@ fn take_tile(log: &mut Log, published: u64) -> Result<bool, LogError> {
 fn take_tail(log: &mut Log, published: u64) -> Result<(), LogError> {
     let number = log.edge.full(0);
     log.tail = Tail::new(log.directory(), number);
-    let Some(bytes) = read(log.tail.path())? else {
+    let Some(bytes) = log.file(log.tail.path())? else {
         return Ok(());
     };
     let covered = published.saturating_sub(number.saturating_mul(u64::from(ENTRIES_PER_TILE)));
@@ -189,10 +192,9 @@ fn take_tail(log: &mut Log, published: u64) -> Result<(), LogError> {
     if length < bytes.len() {
         tracing::warn!(log = %log.origin(), "a torn tail is cut back");
         let path = log.tail.path();
-        fs::OpenOptions::new()
-            .write(true)
-            .open(path)
-            .and_then(|file| file.set_len(length as u64).and_then(|()| file.sync_all()))
+        log.disk()
+            .set_length(path, length as u64)
+            .and_then(|()| log.disk().sync(path))
             .map_err(|source| LogError::io(path, source))?;
     }
     push_leaves(&mut log.edge, &bytes, &ends);
@@ -255,21 +257,21 @@ fn remove_numbered(log: &Log, from: u64, until: u64) -> Result<(), LogError> {
 
 fn remove(log: &Log, name: &str) -> Result<(), LogError> {
     let path = log.directory().join(name);
-    durable::remove(&path).map_err(|source| LogError::io(&path, source))
+    durable::remove(log.disk(), &path).map_err(|source| LogError::io(&path, source))
 }
 
 /// Removes tails of other tiles, and what killed writes left.
 fn remove_strays(log: &Log) -> Result<(), LogError> {
     let directory = log.directory();
-    let entries = match fs::read_dir(directory) {
+    let entries = match log.disk().list(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|source| LogError::io(directory, source))?,
     };
-    for path in entries.flatten().map(|entry| entry.path()) {
+    for path in entries {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stray_tail = name.starts_with(tail::PREFIX) && path != log.tail.path();
         if stray_tail || partial::is_left_over(&path) {
-            partial::remove(&path);
+            partial::remove(log.disk(), &path);
         }
     }
     Ok(())

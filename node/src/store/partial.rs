@@ -1,7 +1,6 @@
 //! The partial tiles of a published checkpoint: copies for readers, made from what the log holds.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::log::tiles::{entries_path, tile_path};
@@ -9,8 +8,9 @@ use reattest_attestation::log::tiles::{entries_path, tile_path};
 use super::durable;
 use super::error::LogError;
 use super::hashes::LogHashes;
-use super::log::{Log, place_of, read};
+use super::log::{Log, place_of};
 use super::{tail, tiles};
+use crate::disk::{Disk, NEW};
 
 /// Writes the partial tiles of the tree of `size` entries, where they are not there yet.
 pub(super) fn write(log: &Log, size: u64) -> Result<(), LogError> {
@@ -18,7 +18,7 @@ pub(super) fn write(log: &Log, size: u64) -> Result<(), LogError> {
     for (level, number, width) in tiles::partial_tiles(size) {
         let tile = hashes.tile(level, number)?;
         let bytes = tiles::bytes(tile.get(..usize::from(width)).unwrap_or_default());
-        place(&log.directory().join(tile_path(level, number, width)), &bytes)?;
+        place(log, &tile_path(level, number, width), &bytes)?;
     }
     let (number, width) = place_of(size);
     if width > 0 {
@@ -26,16 +26,17 @@ pub(super) fn write(log: &Log, size: u64) -> Result<(), LogError> {
         let end = tail::ends(&bytes).take(width).last().unwrap_or(0);
         bytes.truncate(end);
         let path = entries_path(number, u16::try_from(width).unwrap_or(u16::MAX));
-        place(&log.directory().join(path), &bytes)?;
+        place(log, &path, &bytes)?;
     }
     Ok(())
 }
 
-fn place(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
-    if read(path)?.as_deref() == Some(bytes) {
+fn place(log: &Log, name: &str, bytes: &[u8]) -> Result<(), LogError> {
+    let path = log.directory().join(name);
+    if log.file(&path)?.as_deref() == Some(bytes) {
         return Ok(());
     }
-    durable::write_unsynced(path, bytes).map_err(|source| LogError::io(path, source))
+    durable::write_unsynced(log.disk(), &path, bytes).map_err(|source| LogError::io(&path, source))
 }
 
 /// Removes partial tiles beside those of these sizes: the newest, and the one before, which
@@ -46,15 +47,15 @@ pub(super) fn sweep(log: &Log, sizes: &[u64]) {
     let kept: BTreeSet<PathBuf> =
         sizes.iter().flat_map(|size| paths(*size)).map(|path| log.directory().join(path)).collect();
     let groups: BTreeSet<&Path> = kept.iter().filter_map(|path| path.parent()?.parent()).collect();
-    for name in groups.into_iter().flat_map(names) {
+    for name in groups.into_iter().flat_map(|group| names(log, group)) {
         if is_left_over(&name) {
-            remove(&name);
+            remove(log.disk(), &name);
         } else if name.extension().is_some_and(|end| end == "p") {
-            for file in names(&name).into_iter().filter(|file| !kept.contains(file)) {
-                remove(&file);
+            for file in names(log, &name).into_iter().filter(|file| !kept.contains(file)) {
+                remove(log.disk(), &file);
             }
             // Fails where something is kept in it.
-            let _holds_some = fs::remove_dir(&name);
+            let _holds_some = log.disk().remove_directory(&name);
         }
     }
 }
@@ -72,17 +73,16 @@ fn paths(size: u64) -> Vec<String> {
 
 /// Whether a file is what a write left that was killed before it got its name.
 pub(super) fn is_left_over(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".new-"))
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(NEW.as_bytes()))
 }
 
-fn names(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+fn names(log: &Log, directory: &Path) -> Vec<PathBuf> {
+    log.disk().list(directory).unwrap_or_default()
 }
 
 /// What cannot be removed now is removed after the next checkpoint.
-pub(super) fn remove(path: &Path) {
-    if let Err(error) = durable::remove(path) {
+pub(super) fn remove(disk: &dyn Disk, path: &Path) {
+    if let Err(error) = durable::remove(disk, path) {
         tracing::debug!(path = %path.display(), %error, "an old file was not removed");
     }
 }

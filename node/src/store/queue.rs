@@ -4,13 +4,13 @@
 //! changes. What a crash tore off the end is cut back; a damaged line before others is refused,
 //! since what stands after it might contradict what is lost.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::Digest;
 
 use super::durable;
+use crate::disk::{self, SharedDisk};
 use crate::limits::{CHANGES_PER_LINE, QUEUE_FILE_BYTES, QUEUE_LINE_BYTES};
 use crate::protocol::Change;
 
@@ -43,11 +43,11 @@ pub enum QueueError {
     },
 }
 
-/// The open file.
+/// The file.
 #[derive(Debug)]
 pub struct QueueFile {
+    disk: SharedDisk,
     path: PathBuf,
-    file: File,
     length: u64,
     /// The length when it was last written anew.
     written: u64,
@@ -56,26 +56,31 @@ pub struct QueueFile {
 impl QueueFile {
     /// Opens or makes the file below a data directory; the changes that it holds.
     pub fn open(data: &Path) -> Result<(Self, Vec<Change>), QueueError> {
+        Self::open_on(disk::local(), data)
+    }
+
+    /// As [`QueueFile::open`], on a disk.
+    pub fn open_on(disk: SharedDisk, data: &Path) -> Result<(Self, Vec<Change>), QueueError> {
         let path = data.join("queue");
         let fail = |source| QueueError::Io { path: path.clone(), source };
-        if !path.exists() {
-            durable::write(&path, HEADER.as_bytes()).map_err(fail)?;
+        if !disk.exists(&path) {
+            durable::write(&*disk, &path, HEADER.as_bytes()).map_err(fail)?;
         }
-        let mut file = OpenOptions::new().read(true).append(true).open(&path).map_err(fail)?;
-        let (changes, whole) = read(&mut file, &path)?;
-        if file.metadata().map_err(fail)?.len() > whole {
-            file.set_len(whole).and_then(|()| file.sync_all()).map_err(fail)?;
+        let bytes = disk.read(&path).map_err(fail)?;
+        let (changes, whole) = read(&bytes, &path)?;
+        if bytes.len() as u64 > whole {
+            disk.set_length(&path, whole).and_then(|()| disk.sync(&path)).map_err(fail)?;
         }
-        Ok((Self { path, file, length: whole, written: 0 }, changes))
+        Ok((Self { disk, path, length: whole, written: 0 }, changes))
     }
 
     /// Appends changes; on disk when this returns, or not at all.
     pub fn append(&mut self, changes: &[Change]) -> Result<(), QueueError> {
         let bytes = lines(changes).map_err(|source| self.fail(source))?;
-        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
-        if let Err(source) = written {
+        let written = self.disk.write_at(&self.path, self.length, &bytes);
+        if let Err(source) = written.and_then(|()| self.disk.sync(&self.path)) {
             // Half a line would be taken for damage once another stands after it.
-            let _ended_anyway = self.file.set_len(self.length);
+            let _ended_anyway = self.disk.set_length(&self.path, self.length);
             return Err(self.fail(source));
         }
         self.length = self.length.saturating_add(bytes.len() as u64);
@@ -91,9 +96,7 @@ impl QueueFile {
     pub fn rewrite(&mut self, changes: &[Change]) -> Result<(), QueueError> {
         let mut bytes = HEADER.as_bytes().to_vec();
         bytes.extend(lines(changes).map_err(|source| self.fail(source))?);
-        durable::write(&self.path, &bytes).map_err(|source| self.fail(source))?;
-        let open = OpenOptions::new().read(true).append(true).open(&self.path);
-        self.file = open.map_err(|source| self.fail(source))?;
+        durable::write(&*self.disk, &self.path, &bytes).map_err(|source| self.fail(source))?;
         self.length = bytes.len() as u64;
         self.written = self.length;
         Ok(())
@@ -118,26 +121,13 @@ fn checksum(json: &[u8]) -> String {
 }
 
 /// The changes, and how many bytes hold them.
-fn read(file: &mut File, path: &Path) -> Result<(Vec<Change>, u64), QueueError> {
-    let fail = |source| QueueError::Io { path: path.to_owned(), source };
+fn read(bytes: &[u8], path: &Path) -> Result<(Vec<Change>, u64), QueueError> {
     let damaged = |line| QueueError::Damaged { path: path.to_owned(), line };
-    file.seek(SeekFrom::Start(0)).map_err(fail)?;
-    let mut reader = BufReader::new(file);
-    let mut header = String::new();
-    let limit = HEADER.len() as u64;
-    reader.by_ref().take(limit).read_to_string(&mut header).map_err(|_| damaged(1))?;
-    if header != HEADER {
-        return Err(damaged(1));
-    }
-    let (mut changes, mut whole, mut torn) = (Vec::new(), limit, None);
-    for number in 2_usize.. {
-        let mut line = Vec::new();
-        let limit = QUEUE_LINE_BYTES as u64;
-        reader.by_ref().take(limit).read_until(b'\n', &mut line).map_err(fail)?;
-        if line.is_empty() {
-            break;
-        }
-        match (parse(&line), torn) {
+    let lines = bytes.strip_prefix(HEADER.as_bytes()).ok_or_else(|| damaged(1))?;
+    let (mut changes, mut whole, mut torn) = (Vec::new(), HEADER.len() as u64, None);
+    for (number, line) in (2_usize..).zip(lines.split_inclusive(|byte| *byte == b'\n')) {
+        let short = line.len() <= QUEUE_LINE_BYTES;
+        match (short.then(|| parse(line)).flatten(), torn) {
             (Some(some), None) => {
                 changes.extend(some);
                 whole = whole.saturating_add(line.len() as u64);

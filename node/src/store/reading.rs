@@ -12,7 +12,7 @@ use reattest_attestation::log::{
 
 use super::error::LogError;
 use super::hashes::LogHashes;
-use super::log::{Log, TILE, place_of, read};
+use super::log::{Log, TILE, place_of};
 use super::tail;
 
 impl Log {
@@ -110,13 +110,17 @@ impl Log {
 
     /// The entries of one tile, as they stand in its file.
     pub(super) fn tile_bytes(&self, number: u64) -> Result<Vec<u8>, LogError> {
-        if number == self.edge.full(0) { self.tail.read() } else { self.full_entries(number) }
+        if number == self.edge.full(0) {
+            self.tail.read(self.disk())
+        } else {
+            self.full_entries(number)
+        }
     }
 
     /// The bytes of a full tile of entries.
     pub(super) fn full_entries(&self, number: u64) -> Result<Vec<u8>, LogError> {
         let path = self.directory.join(entries_path(number, ENTRIES_PER_TILE));
-        read(&path)?.ok_or_else(|| LogError::damaged(&path, "it is missing"))
+        self.file(&path)?.ok_or_else(|| LogError::damaged(&path, "it is missing"))
     }
 
     /// Each entry of a full tile, taken from its bytes.

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::error::LogError;
 use super::index::{self, StoredIndex};
 use super::{Log, Store, mending, origins};
+use crate::disk::FileSystem;
 
 /// How far a reading of all logs is.
 #[derive(Debug, Clone)]
@@ -33,7 +34,7 @@ pub struct Reindexed {
 /// logs; the error names the first tile or entry that is not what was signed.
 pub fn reindex(data: &Path, mut seen: impl FnMut(Reading)) -> Result<Reindexed, LogError> {
     let mut logs = Vec::new();
-    for (origin, directory) in origins(&data.join("logs"))? {
+    for (origin, directory) in origins(&FileSystem, &data.join("logs"))? {
         logs.push(Log::open(&directory, origin)?);
     }
     let total = logs.iter().map(Log::published).sum();

@@ -3,12 +3,12 @@
 //! Its name has the tile's number, so that a tail which outlived its tile in a power cut is never
 //! taken for the beginning of another one.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::durable;
 use super::error::LogError;
+use crate::disk::Disk;
 
 /// What the names of tails begin with.
 pub(super) const PREFIX: &str = "tail-";
@@ -33,6 +33,7 @@ impl Tail {
 
     /// Writes a tail anew, durably; an empty one is no file.
     pub(super) fn write(
+        disk: &dyn Disk,
         directory: &Path,
         number: u64,
         bytes: &[u8],
@@ -40,9 +41,9 @@ impl Tail {
     ) -> Result<Self, LogError> {
         let tail = Self { ends, ..Self::new(directory, number) };
         let written = if bytes.is_empty() {
-            durable::remove(&tail.path)
+            durable::remove(disk, &tail.path)
         } else {
-            durable::write(&tail.path, bytes)
+            durable::write(disk, &tail.path, bytes)
         };
         written.map_err(|source| LogError::io(&tail.path, source))?;
         Ok(tail)
@@ -69,16 +70,15 @@ impl Tail {
     }
 
     /// Writes entries after those that the tail has; they are its own when it [grows](Self::grow).
-    pub(super) fn write_after(&self, bytes: &[u8]) -> Result<(), LogError> {
+    pub(super) fn write_after(&self, disk: &dyn Disk, bytes: &[u8]) -> Result<(), LogError> {
         let before = self.bytes() as u64;
         let fail = |source| LogError::io(&self.path, source);
-        let mut options = OpenOptions::new();
-        let file =
-            options.create(true).write(true).truncate(false).open(&self.path).map_err(fail)?;
-        if let Err(error) = file.write_all_at(bytes, before) {
+        if let Err(error) = disk.write_at(&self.path, before, bytes) {
             // A full disk leaves no half entry behind.
-            file.set_len(before).map_err(fail)?;
-            return Err(fail(error));
+            return Err(fail(match disk.set_length(&self.path, before) {
+                Err(worse) if worse.kind() != io::ErrorKind::NotFound => worse,
+                _ => error,
+            }));
         }
         Ok(())
     }
@@ -89,32 +89,34 @@ impl Tail {
         self.ends.extend(ends.iter().map(|end| end.saturating_add(before)));
     }
 
-    pub(super) fn sync(&self) -> Result<(), LogError> {
-        File::open(&self.path)
-            .and_then(|file| file.sync_all())
-            .map_err(|source| LogError::io(&self.path, source))
+    pub(super) fn sync(&self, disk: &dyn Disk) -> Result<(), LogError> {
+        disk.sync(&self.path).map_err(|source| LogError::io(&self.path, source))
     }
 
     /// Moves the file, which holds a whole tile with the last `added` bytes, to its place.
-    pub(super) fn become_tile(&self, added: usize, full: &Path) -> Result<(), LogError> {
+    pub(super) fn become_tile(
+        &self,
+        disk: &dyn Disk,
+        added: usize,
+        full: &Path,
+    ) -> Result<(), LogError> {
         let parent = full.parent().unwrap_or(Path::new("."));
         let length = self.bytes().saturating_add(added) as u64;
-        fs::create_dir_all(parent)
-            .and_then(|()| OpenOptions::new().write(true).open(&self.path)?.set_len(length))
-            .and_then(|()| fs::rename(&self.path, full))
+        disk.create_directories(parent)
+            .and_then(|()| disk.set_length(&self.path, length))
+            .and_then(|()| disk.rename(&self.path, full))
             .map_err(|source| LogError::io(full, source))
     }
 
-    pub(super) fn remove(&self) -> Result<(), LogError> {
-        durable::remove(&self.path).map_err(|source| LogError::io(&self.path, source))
+    pub(super) fn remove(&self, disk: &dyn Disk) -> Result<(), LogError> {
+        durable::remove(disk, &self.path).map_err(|source| LogError::io(&self.path, source))
     }
 
     /// The whole entries of the tail.
-    pub(super) fn read(&self) -> Result<Vec<u8>, LogError> {
+    pub(super) fn read(&self, disk: &dyn Disk) -> Result<Vec<u8>, LogError> {
         let mut bytes = vec![0; self.bytes()];
         if !bytes.is_empty() {
-            File::open(&self.path)
-                .and_then(|file| file.read_exact_at(&mut bytes, 0))
+            disk.read_at(&self.path, 0, &mut bytes)
                 .map_err(|source| LogError::io(&self.path, source))?;
         }
         Ok(bytes)

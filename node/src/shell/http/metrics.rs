@@ -7,9 +7,9 @@ use reattest_attestation::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::clock;
+use crate::disk::{Disk as _, FileSystem};
 use crate::limits::DISK_COUNTED;
 use crate::shell::control::Status;
-use crate::store::bytes_below;
 
 /// How much the data directory takes, counted now and then.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Disk {
             }
         }
         let data = self.data.clone();
-        let found = tokio::task::spawn_blocking(move || bytes_below(&data)).await;
+        let found = tokio::task::spawn_blocking(move || FileSystem.bytes_below(&data)).await;
         let bytes = found.unwrap_or_default();
         *counted = Some((now, bytes));
         bytes

@@ -20,7 +20,7 @@ pub(crate) use file::{read_key, read_small};
 pub use place::{Pin, Place, Slot, WantedKey};
 
 /// A key that can sign.
-pub(crate) type Key = Box<dyn Sign + Send>;
+pub type Key = Box<dyn Sign + Send>;
 
 /// Opens the configured key for the signer, and checks that the certificate is for it.
 ///

@@ -7,6 +7,7 @@ use reattest_attestation::log::Origin;
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
+use crate::disk::FileSystem;
 use crate::limits::MANIFEST_BYTES;
 use crate::store::durable;
 use crate::store::error::LogError;
@@ -63,7 +64,7 @@ pub(super) fn write_summed<T: Serialize>(path: &Path, value: &T) -> Result<(), L
         codec::encode(value).map_err(|error| LogError::io(path, std::io::Error::other(error)))?;
     let sum = Digest::of(&bytes);
     bytes.extend(sum.as_bytes());
-    durable::write(path, &bytes).map_err(|source| LogError::io(path, source))
+    durable::write(&FileSystem, path, &bytes).map_err(|source| LogError::io(path, source))
 }
 
 /// Reads a value back; nothing where a bit of it is another one.
@@ -71,7 +72,7 @@ pub(super) fn read_summed<const LIMIT: usize, T>(path: &Path) -> Option<T>
 where
     T: Serialize + serde::de::DeserializeOwned,
 {
-    let bytes = durable::read(path).ok()??;
+    let bytes = durable::read(&FileSystem, path).ok()??;
     let (value, sum) = bytes.split_last_chunk::<32>()?;
     (Digest::of(value).as_bytes() == sum).then(|| codec::decode::<LIMIT, T>(value).ok())?
 }

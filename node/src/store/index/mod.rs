@@ -22,6 +22,7 @@ use self::newest::{InMemory, InSled, Newest};
 use self::record::{Key, Record};
 use self::segment::Segment;
 use super::{LogError, Store, durable};
+use crate::disk::FileSystem;
 use crate::entry::{claim_of, mentions};
 use crate::limits::{EVIDENCE_ENTRIES, INDEX_MATCHES, INDEX_PENDING, RESPONSE_ENTRY_BYTES};
 
@@ -181,7 +182,8 @@ impl StoredIndex {
     fn anew(directory: &Path) -> Result<Self, LogError> {
         tracing::info!(path = %directory.display(), "the index is made anew from the logs");
         remove(directory)?;
-        durable::create_directory(directory).map_err(|source| LogError::io(directory, source))?;
+        durable::create_directory(&FileSystem, directory)
+            .map_err(|source| LogError::io(directory, source))?;
         let (newest, _) = InSled::open(directory)?;
         let manifest = Manifest::new();
         manifest.write(directory)?;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::{read_summed, write_summed};
 use super::record::{Key, Record};
+use crate::disk::FileSystem;
 use crate::limits::MANIFEST_BYTES;
 use crate::store::durable;
 use crate::store::error::LogError;
@@ -89,7 +90,8 @@ impl InSled {
         let seal_path = seal_path(&directory);
         let seal: Option<Seal> = read_summed::<MANIFEST_BYTES, _>(&seal_path);
         // The seal is broken by opening.
-        durable::remove(&seal_path).map_err(|source| LogError::io(&seal_path, source))?;
+        durable::remove(&FileSystem, &seal_path)
+            .map_err(|source| LogError::io(&seal_path, source))?;
         if let Some(seal) = seal
             && let Some(database) = open_guarded(&directory)
             && let Some(records) = records(&database)

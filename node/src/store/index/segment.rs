@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use reattest_attestation::Digest;
 
 use super::record::{Key, Record};
+use crate::disk::{Disk as _, FileSystem};
 use crate::store::durable;
 use crate::store::error::LogError;
 
@@ -78,7 +79,7 @@ impl Segment {
         let file = writer.into_inner().map_err(|error| fail(error.into_error()))?;
         file.as_file().sync_all().map_err(fail)?;
         let file = file.persist(&path).map_err(|error| fail(error.error))?;
-        durable::sync_directory(directory).map_err(fail)?;
+        FileSystem.sync(directory).map_err(fail)?;
         Ok(Self { number, records: count, path, file })
     }
 
@@ -122,7 +123,7 @@ impl Segment {
 
     /// Removes the file of a segment that was merged into another.
     pub(super) fn remove(self) {
-        if let Err(error) = durable::remove(&self.path) {
+        if let Err(error) = durable::remove(&FileSystem, &self.path) {
             tracing::debug!(path = %self.path.display(), %error, "an old file was not removed");
         }
     }

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::StoredIndex;
 use super::segment::{Segment, merged};
+use crate::disk::FileSystem;
 use crate::limits::{INDEX_NEWEST, INDEX_SIMILAR};
 use crate::store::{LogError, partial};
 
@@ -102,7 +103,7 @@ impl StoredIndex {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let stray = name.starts_with("segment-") && !named.contains(&name);
             if stray || name.starts_with(".new-") {
-                partial::remove(&path);
+                partial::remove(&FileSystem, &path);
             }
         }
     }
