@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use reattest_attestation::canonical;
 use reattest_attestation::export::LinkDocument;
+use reattest_attestation::limits::DOCUMENT_MAX;
 use reattest_attestation::log::Origin;
 use reattest_attestation::{
     Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, HashedFile, LoggedAt,
@@ -199,8 +201,11 @@ fn add_documents(bundle: &mut Bundle, store: &Store, key: &PublicKey, entry: &[u
             &mut bundle.links
         } else if reattest_rebuilder::Lock::parse(&document).is_ok() {
             &mut bundle.locks
-        } else {
+        } else if canonical::value_from_bytes(&document, "a document", DOCUMENT_MAX).is_ok() {
             &mut bundle.recipes
+        } else {
+            // An operator may name any bytes; no bundle could be written with these in it.
+            continue;
         };
         if !shelf.contains(&document) {
             shelf.push(document);

@@ -7,6 +7,7 @@ use reattest_attestation::Purl;
 
 use crate::network::{Name, Packet};
 use crate::odds::Millis;
+use crate::wear::Wear;
 
 /// Something on the agenda.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub(crate) enum Happening {
     Crash,
     /// A node starts.
     Start(Name),
+    /// Something happens to a disk.
+    Disk(Wear),
     /// A partition begins.
     Split,
     /// It ends.

@@ -4,15 +4,19 @@
 //! node with that bug would: the disk's answers, the order of its writes, the policy, the evidence
 //! and the clock that a verdict is asked with.
 
+use std::path::{Path, PathBuf};
+
 use clap::ValueEnum;
 use reattest::protocol::{Event, Gossip};
-use reattest_attestation::log::SignedCheckpoint;
+use reattest_attestation::log::{Origin, SignedCheckpoint};
 use reattest_attestation::{
     Bundle, Certificate, Completeness, Digest, Envelope, SecretKey, Sign as _, Timestamp,
 };
 
 use crate::checkers::Members;
+use crate::disk::DATA;
 use crate::member::Member;
+use crate::network::Name;
 use crate::rebuilds::STRANGE_ARCHIVE;
 use crate::rules::Rules;
 
@@ -95,22 +99,25 @@ impl Canary {
             return;
         };
         let Ok(signed) = SignedCheckpoint::parse(&head.checkpoint) else { return };
-        let origin = &signed.unverified().origin;
-        if member.disk.logs.get(origin).is_some_and(|log| log.head.is_some()) {
-            member.disk.publish(origin, head);
-        }
+        let log = log_directory(&signed.unverified().origin);
+        // Of a log that has no head yet there is no such file.
+        let _planted = member.disk.memory.plant(&log.join("checkpoint"), &head.checkpoint);
     }
 
-    /// What a power cut takes from a node with this bug.
-    pub(crate) fn cut(self, member: &mut Member) {
-        let under_way = member.signer.pending.is_some();
-        if self == Self::SignsBeforeDurable
-            && let Some(log) = member.disk.logs.get_mut(&member.signer.origin)
-            && !under_way
-        {
-            log.entries.pop();
+    /// What the disk of a node with this bug does.
+    pub(crate) fn spoil(self, member: &mut Member) {
+        match self {
+            Self::LosesEntries if member.name == Name(0) => member.disk.loses_entries = true,
+            Self::SignsBeforeDurable => {
+                member.disk.memory.hurry(log_directory(&member.signer.origin));
+            }
+            _ => {}
         }
     }
+}
+
+fn log_directory(origin: &Origin) -> PathBuf {
+    Path::new(DATA).join("logs").join(origin.to_string())
 }
 
 /// As if each key were an operator of its own: it certifies itself, so to say.

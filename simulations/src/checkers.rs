@@ -33,6 +33,8 @@ pub enum Invariant {
     Bounds,
     /// Every request is answered exactly once, at once.
     OneAnswer,
+    /// A key signs one history, whatever its disk forgot.
+    OneHistory,
     /// A signer can sign, and its own node takes what it signs.
     SignerWorks,
     /// A node starts from what it stored.
@@ -49,6 +51,8 @@ pub enum Invariant {
     Verdicts,
     /// A bundle gives the verdict of the logs that it was made from.
     BundlesAgree,
+    /// A node that is asked by package or by file and a reader of its disk give one verdict.
+    DoorsAgree,
 }
 
 /// An invariant that does not hold.
@@ -102,6 +106,11 @@ impl Checkers {
         self.check_acknowledged(name, member, members)?;
         self.check_votes(name, member)?;
         check_queues(member)
+    }
+
+    /// A node's disk was replaced: what it held before is no measure any more.
+    pub fn forget(&mut self, name: Name) {
+        self.seen.retain(|(of, _), _| *of != name);
     }
 
     /// What nodes know since the last look, each log that grew with one.
@@ -177,10 +186,11 @@ fn check_log(
     let Some(covered) = covered else {
         return broken(Invariant::StoredRoot, "its entries do not lead to a head of its author");
     };
-    if !is_true(&log.entries, author) {
+    // What no head covers may be torn, or turn out to be of another history, and is thrown away then.
+    let under = log.entries.get(..usize::try_from(covered).unwrap_or(0)).unwrap_or_default();
+    if !is_true(under, author) {
         return broken(Invariant::TruePrefix, "its author never wrote this");
     }
-    // What no head covers may turn out to be of another history, and is thrown away then.
     if covered < seen.covered {
         return broken(Invariant::NeverShrinks, "it had more entries before");
     }
@@ -247,17 +257,9 @@ fn check_queues(member: &Member) -> Result<(), Broken> {
 /// Liveness: the first thing that keeps honest nodes from holding the same.
 pub fn missing(members: &Members, announced: &BTreeSet<Purl>) -> Option<String> {
     let honest = || members.iter().filter(|(_, member)| member.liar.is_none());
-    // Once its log is forked, nobody asks for a liar's recipes any more; who has some, has them.
-    let of_liars: Vec<String> = members
-        .iter()
-        .filter(|(_, member)| member.liar.is_some())
-        .map(|(name, _)| format!(" by {name}"))
-        .collect();
-    let needed = |document: &[u8]| !of_liars.iter().any(|end| document.ends_with(end.as_bytes()));
-    let documents: BTreeSet<&Digest> = honest()
-        .flat_map(|(_, member)| &member.disk.documents)
-        .filter_map(|(digest, document)| needed(document).then_some(digest))
-        .collect();
+    // Of a log that was forked, nodes hold what they held when they learned of it.
+    let documents: BTreeSet<&Digest> =
+        honest().flat_map(|(_, member)| member.signer.documents()).collect();
     for (name, member) in honest() {
         let Some(life) = &member.life else {
             return Some(format!("{name} is down"));
@@ -280,12 +282,12 @@ pub fn missing(members: &Members, announced: &BTreeSet<Purl>) -> Option<String> 
         if let Some(document) = documents.iter().find(|digest| !held.contains_key(digest)) {
             return Some(format!("{name} lacks the document {document}"));
         }
-        let attested: BTreeSet<Purl> = member.signer.attested().into_iter().collect();
+        let attested: BTreeSet<&Purl> = member.signer.attested().collect();
         let given_up = |purl: &Purl| {
             let row = life.core.queue().row(purl);
             row.is_some_and(|row| matches!(row.state, State::GivenUp { .. }))
         };
-        let open = announced.iter().find(|purl| !attested.contains(*purl) && !given_up(purl));
+        let open = announced.iter().find(|purl| !attested.contains(purl) && !given_up(purl));
         if let Some(purl) = open {
             let row = life.core.queue().row(purl).map(|row| (row.state, row.faults));
             return Some(format!("{name} neither attested nor gave up {purl}: {row:?}"));

@@ -1,12 +1,13 @@
-//! Steps 9 and 10: what consumers conclude from the logs on their node's disk, and whether they may.
+//! Steps 9 and 10: what consumers conclude from the logs of their node, through every door, and whether they may.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use reattest::entry::mentions;
-use reattest_attestation::log::{Origin, SignedCheckpoint, leaf_hash, prove_inclusion};
+use reattest::store::index::Selector;
+use reattest_attestation::log::Origin;
 use reattest_attestation::{
-    Bundle, Completeness, Conclusion, Digest, Envelope, Evidence, HashedFile, LoggedAt, NetworkId,
-    OperatorWord, Purl, Question, Timestamp, Verdict, conclude,
+    Bundle, Completeness, Conclusion, Digest, Evidence, HashedFile, NetworkId, Purl, Question,
+    Timestamp, Verdict, conclude,
 };
 
 use crate::canary::{Asked, Canary};
@@ -14,6 +15,7 @@ use crate::checkers::{Broken, Checkers, Invariant, Members};
 use crate::disk::{Disk, StoredLog};
 use crate::expected::{Expected, expected, newest, under};
 use crate::failure::Failure;
+use crate::member::Member;
 use crate::network::Name;
 use crate::releases::{Cast, forged, sound};
 use crate::rules::Rules;
@@ -22,7 +24,6 @@ use crate::world::World;
 /// The entries under the heads of a disk that say something of a package.
 pub(crate) struct About<'a> {
     pub(crate) log: &'a StoredLog,
-    pub(crate) index: u64,
     pub(crate) entry: &'a [u8],
 }
 
@@ -31,51 +32,10 @@ pub(crate) fn about<'a>(disk: &'a Disk, purl: &Purl) -> BTreeMap<&'a Origin, Vec
     let mut found = BTreeMap::new();
     for (origin, log) in &disk.logs {
         let speaks = |entry: &[u8]| mentions(entry).purls.iter().any(|of| of == purl.as_str());
-        let entries = (0..).zip(under(log)).filter(|(_, entry)| speaks(entry));
-        found.insert(origin, entries.map(|(index, entry)| About { log, index, entry }).collect());
+        let entries = under(log).iter().filter(|entry| speaks(entry));
+        found.insert(origin, entries.map(|entry| About { log, entry }).collect());
     }
     found
-}
-
-/// The evidence of a disk on a package, as a node's query gathers it from its store: the entries
-/// that say something of it, every head, every fork, every word on a key.
-pub(crate) fn bundle(disk: &Disk, about: &BTreeMap<&Origin, Vec<About<'_>>>) -> Bundle {
-    let mut bundle = Bundle::default();
-    for log in disk.logs.values() {
-        bundle.forks.extend(log.fork.as_ref().and_then(|fork| fork.proof()));
-        let Some(head) = &log.head else { continue };
-        bundle.certificates.extend(Envelope::parse(&head.certificate).ok());
-        bundle.checkpoints.extend(SignedCheckpoint::parse(&head.checkpoint).ok());
-    }
-    bundle.certificates.extend(disk.words.iter().filter_map(|word| Envelope::parse(word).ok()));
-    for (origin, entries) in about {
-        let Some(first) = entries.first() else { continue };
-        let leaves: Vec<Digest> = under(first.log).iter().map(|entry| leaf_hash(entry)).collect();
-        let sizes: BTreeSet<usize> = vouched(disk, origin).chain([leaves.len()]).collect();
-        for About { index, entry, .. } in entries {
-            let Ok(envelope) = Envelope::parse(entry) else { continue };
-            for size in &sizes {
-                let proof = leaves.get(..*size).and_then(|under| prove_inclusion(under, *index));
-                bundle.proofs.extend(proof.map(|proof| LoggedAt {
-                    envelope: envelope.digest(),
-                    origin: Origin::clone(origin),
-                    size: u64::try_from(*size).unwrap_or(u64::MAX),
-                    proof,
-                }));
-            }
-            bundle.envelopes.push(envelope);
-        }
-    }
-    bundle
-}
-
-/// Up to where a log's operator vouches for it, where it ended the key.
-fn vouched(disk: &Disk, origin: &Origin) -> impl Iterator<Item = usize> {
-    let words = disk.words.iter().filter_map(|word| Envelope::parse(word).ok());
-    let revoked = words.filter_map(|word| OperatorWord::verify(&word).ok()?.revoked());
-    let heads = revoked.flat_map(|revoked| revoked.revocation().last_good.clone());
-    let sizes = heads.filter(|head| head.origin == *origin).map(|head| head.size);
-    sizes.filter_map(|size| usize::try_from(size).ok()).collect::<Vec<_>>().into_iter()
 }
 
 /// Asks production about files of a package.
@@ -118,18 +78,62 @@ impl Consumer<'_> {
         now: Timestamp,
     ) -> Result<Vec<Conclusion>, Broken> {
         let Some(member) = self.members.get(&self.name) else { return Ok(Vec::new()) };
-        let about = about(&member.disk, purl);
-        let (rules, completeness) = (self.rules.clone(), Completeness::Complete);
-        let asked = Asked { rules, bundle: bundle(&member.disk, &about), completeness, now };
+        let Some((bundle, completeness)) = member.evidence(&Selector::Package(purl.clone()))?
+        else {
+            return Ok(Vec::new());
+        };
+        let asked = Asked { rules: self.rules.clone(), bundle, completeness, now };
         let whole = verdicts(&self.bent(&asked), purl, files)?;
+        let about = about(&member.disk, purl);
         let said = newest(&about, self.members, purl);
         for (file, verdict) in files.iter().zip(&whole) {
             self.check_ground(verdict, purl, *file, now)?;
-            let expected = expected(self.rules, &said, purl, *file, now);
-            self.check_reading(verdict, expected, *file)?;
+            // Of a log that comes in, entries count already that no head on the disk covers.
+            if completeness == Completeness::Complete {
+                let expected = expected(self.rules, &said, purl, *file, now);
+                self.check_reading(verdict, expected, *file)?;
+            }
         }
-        self.check_bundle(asked, purl, files, &whole)?;
+        self.check_doors(&asked, member, purl, (files, &whole))?;
+        if completeness == Completeness::Complete {
+            self.check_bundle(asked, purl, files, &whole)?;
+        }
         Ok(whole.iter().map(|verdict| verdict.verdict).collect())
+    }
+
+    /// Who asks by the file, and who reads the disk beside the node, gets the same verdict, byte for
+    /// byte. Nobody but the node knows of a log that comes in.
+    fn check_doors(
+        &self,
+        asked: &Asked,
+        member: &Member,
+        purl: &Purl,
+        (files, whole): (&[Digest], &[Verdict]),
+    ) -> Result<(), Broken> {
+        let json = |verdict: &Verdict| serde_json::to_string(verdict).unwrap_or_default();
+        for (file, verdict) in files.iter().zip(whole) {
+            let of_file = member.evidence(&Selector::File(*file))?;
+            let mut doors = vec![("by its digest", of_file)];
+            if asked.completeness == Completeness::Complete {
+                let offline = member.evidence_offline(&Selector::Package(purl.clone()))?;
+                doors.push(("from the disk", offline));
+            }
+            for (door, evidence) in doors {
+                let Some((bundle, completeness)) = evidence else { continue };
+                // Nobody said anything of this file: its digest leads nowhere.
+                if bundle.envelopes.is_empty() || completeness != asked.completeness {
+                    continue;
+                }
+                let asked = self.bent(&Asked { bundle, completeness, ..asked.clone() });
+                for other in verdicts(&asked, purl, &[*file])? {
+                    if json(&other) != json(verdict) {
+                        let found = format!("{door}: {}, not {}", json(&other), json(verdict));
+                        return Err(Broken::new(Invariant::DoorsAgree, found));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What the production code is asked: other than it should be, where a canary sings.

@@ -22,6 +22,8 @@ pub enum Trouble {
     Splits,
     /// Nodes lose their power.
     Crashes,
+    /// Disks are full for a while, or come back old.
+    Disks,
     /// Builds end in a fault of the machine, or hang.
     Builds,
     /// The liar lies in its answers.
@@ -64,7 +66,7 @@ impl Cut {
                 Trouble::Twice => odds.repeat = 0,
                 Trouble::Builds => (odds.build_fault, odds.build_hang) = (0, 0),
                 Trouble::Lies => odds.lie = 0,
-                Trouble::Splits | Trouble::Crashes | Trouble::Fork => {}
+                Trouble::Splits | Trouble::Crashes | Trouble::Disks | Trouble::Fork => {}
             }
         }
         odds

@@ -1,18 +1,22 @@
-//! Step 8, store, in memory: what outlives a crash of one node.
+//! What lies on the disk of one node, read by a reader that shares nothing with the node's store.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
+use std::sync::Arc;
 
-use reattest::limits::RESPONSE_ENTRY_BYTES;
-use reattest::protocol::{Change, CheckedHead, Fork, Head, Identity, Recovered, Response};
-use reattest_attestation::log::tiles::encode_entry;
-use reattest_attestation::log::{ConsistencyProof, Frontier, Origin, leaf_hash, prove_consistency};
-use reattest_attestation::{Digest, Timestamp};
+use reattest::protocol::{Fork, Head};
+use reattest_attestation::log::Origin;
+use reattest_attestation::{Bundle, Digest};
 use serde_bytes::ByteBuf;
 
-use crate::checkers::{Broken, Invariant};
+use crate::memory::MemoryDisk;
+use crate::odds::Dice;
+
+/// The data directory of every node.
+pub const DATA: &str = "/";
 
 /// One log on a disk.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct StoredLog {
     /// Its entries, whether a head covers them yet or not.
     pub entries: Vec<Vec<u8>>,
@@ -23,121 +27,107 @@ pub struct StoredLog {
 }
 
 /// The disk of one node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Disk {
-    /// The logs.
+    /// What the node's store, its signer and its queue write to.
+    pub memory: Arc<MemoryDisk>,
+    /// What a power cut leaves of what was not synced.
+    pub dice: Dice,
+    /// The logs, as they were on it when it was [looked at](Self::look) last.
     pub logs: BTreeMap<Origin, StoredLog>,
-    /// The queue's file: its changes in their order.
-    pub queue: Vec<Change>,
-    /// Recipes and locks.
+    /// Recipes, locks and links, likewise.
     pub documents: BTreeMap<Digest, Vec<u8>>,
-    /// What operators say about keys.
+    /// What operators say about keys, likewise.
     pub words: Vec<Vec<u8>>,
     /// The canary: the last entry of what is pulled onto a log is lost, and reported as stored.
     pub loses_entries: bool,
+    looked: Option<u64>,
 }
 
 impl Disk {
-    /// Appends entries as the store of a node does; false where they contradict what is there.
-    pub fn append(&mut self, origin: &Origin, from: u64, entries: &[Vec<u8>]) -> bool {
-        let log = self.logs.entry(origin.clone()).or_default();
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let Some(there) = log.entries.get(from..) else {
-            return false;
-        };
-        if there.iter().zip(entries).any(|(one, other)| one != other) {
-            return false;
-        }
-        let there = there.len();
-        log.entries.extend(entries.iter().skip(there).cloned());
-        true
-    }
-
-    /// Appends entries that were pulled from a peer. Here lives the canary.
-    pub fn extend(&mut self, origin: &Origin, from: u64, entries: &[&[u8]]) -> bool {
-        let mut entries: Vec<Vec<u8>> = entries.iter().map(|entry| entry.to_vec()).collect();
-        if self.loses_entries && from > 0 {
-            entries.pop();
-        }
-        self.append(origin, from, &entries)
-    }
-
-    /// Forgets what is beyond a size.
-    pub fn rewind(&mut self, origin: &Origin, size: u64) {
-        if let Some(log) = self.logs.get_mut(origin) {
-            log.entries.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+    /// An empty disk; the dice say what power cuts leave.
+    pub fn new(dice: Dice) -> Self {
+        Self {
+            memory: Arc::new(MemoryDisk::new()),
+            dice,
+            logs: BTreeMap::new(),
+            documents: BTreeMap::new(),
+            words: Vec::new(),
+            loses_entries: false,
+            looked: None,
         }
     }
 
-    /// The root over the first `old` entries of a log, and the way from it to the first `new`.
-    pub fn way(&self, origin: &Origin, old: u64, new: u64) -> Option<(Digest, ConsistencyProof)> {
-        let new = usize::try_from(new).ok()?;
-        let entries = self.logs.get(origin)?.entries.get(..new)?;
-        let leaves: Vec<Digest> = entries.iter().map(|entry| leaf_hash(entry)).collect();
-        let mut frontier = Frontier::new();
-        for leaf in leaves.get(..usize::try_from(old).ok()?)? {
-            frontier.push(*leaf);
+    /// Reads what is on the disk, where something changed.
+    pub fn look(&mut self) {
+        let changes = self.memory.changes();
+        if self.looked.replace(changes) == Some(changes) {
+            return;
         }
-        Some((frontier.root(), prove_consistency(&leaves, old)?))
-    }
-
-    /// Publishes a head.
-    pub fn publish(&mut self, origin: &Origin, head: Head) {
-        self.logs.entry(origin.clone()).or_default().head = Some(head);
-    }
-
-    /// Entries of a log, as many as one answer holds, and the way from their end to a head.
-    pub fn serve(&self, origin: &Origin, from: u64, until: u64, head: u64) -> Response {
-        let bounds = usize::try_from(from).ok().zip(usize::try_from(until).ok());
-        let range = bounds.map_or(0..0, |(from, until)| from..until);
-        let entries = self.logs.get(origin).and_then(|log| log.entries.get(range));
-        let (mut bundle, mut end) = (Vec::new(), from);
-        for entry in entries.unwrap_or_default() {
-            if !bundle.is_empty() && bundle.len().saturating_add(entry.len()) > RESPONSE_ENTRY_BYTES
-                || encode_entry(entry, &mut bundle).is_err()
-            {
-                break;
-            }
-            end = end.saturating_add(1);
-        }
-        let bundle = ByteBuf::from(bundle);
-        if end == head {
-            return Response::Entries { bundle, proof: Vec::new() };
-        }
-        match self.way(origin, end, head) {
-            Some((_, proof)) => Response::Entries { bundle, proof: proof.hashes },
-            None => Response::Nothing,
-        }
-    }
-
-    /// The logs as a node finds them at its start, each checked against its head.
-    pub fn recover(&self, identity: &Identity, now: Timestamp) -> Result<Vec<Recovered>, Broken> {
-        let mut recovered = Vec::new();
-        for (origin, log) in &self.logs {
-            let Some(head) = log.head.clone() else { continue };
-            let broken =
-                |why: &str| Broken::new(Invariant::StartsAgain, format!("{origin}: {why}"));
-            let head = CheckedHead::check(identity, head, now)
-                .map_err(|refusal| broken(refusal.text()))?;
-            let size = usize::try_from(head.size()).unwrap_or(usize::MAX);
-            let under = log.entries.get(..size).ok_or_else(|| broken("entries are missing"))?;
-            let frontier = frontier_over(under);
-            if frontier.root() != head.root() {
-                return Err(broken("its entries do not lead to its head"));
-            }
-            let (recent, extended) = (log.entries.clone(), frontier_over(&log.entries));
-            let forked = log.fork.clone();
-            recovered.push(Recovered { head, frontier, extended, forked, recent });
-        }
-        Ok(recovered)
+        self.logs = logs(&self.memory);
+        let documents = self.memory.files_below(Path::new("/documents"), |_| true);
+        let whole = documents.into_iter().filter_map(|(path, bytes)| {
+            let digest = path.file_name()?.to_str()?.parse().ok()?;
+            (Digest::of(&bytes) == digest).then_some((digest, bytes))
+        });
+        self.documents = whole.collect();
+        let words = self.memory.files_below(Path::new("/words"), |_| true);
+        self.words = words.into_iter().map(|(_, word)| word).collect();
     }
 }
 
-/// The frontier over these entries.
-pub fn frontier_over(entries: &[Vec<u8>]) -> Frontier {
-    let mut frontier = Frontier::new();
-    for entry in entries {
-        frontier.push(leaf_hash(entry));
+/// A file of a log: its bytes by its name in the log's directory.
+type Files = BTreeMap<String, Vec<u8>>;
+
+fn logs(memory: &MemoryDisk) -> BTreeMap<Origin, StoredLog> {
+    let mut found: BTreeMap<Origin, Files> = BTreeMap::new();
+    // Partial tiles are copies of what stands elsewhere.
+    let whole = |path: &Path| !path.iter().any(|part| part.to_string_lossy().ends_with(".p"));
+    for (path, bytes) in memory.files_below(Path::new("/logs"), whole) {
+        let parts = path.components().skip(2).filter_map(|part| match part {
+            Component::Normal(part) => part.to_str(),
+            _ => None,
+        });
+        let parts: Vec<&str> = parts.collect();
+        // reattest/NETWORK/KEY/YEAR/...
+        if let Some((origin, file)) = parts.split_at_checked(4)
+            && let Ok(origin) = origin.join("/").parse()
+        {
+            found.entry(origin).or_default().insert(file.join("/"), bytes);
+        }
     }
-    frontier
+    found.into_iter().map(|(origin, files)| (origin, log(files))).collect()
+}
+
+fn log(mut files: Files) -> StoredLog {
+    let certificate = files.remove("certificate").unwrap_or_default();
+    let checkpoint = files.remove("checkpoint");
+    let fork = files.remove("fork").and_then(|bytes| Bundle::parse(&bytes).ok()?.forks.pop());
+    let (mut entries, mut tiles) = (Vec::new(), 0);
+    while let Some(tile) = files.remove(&format!("tile/entries/{tiles:03}")) {
+        read_entries(&tile, &mut entries);
+        tiles += 1;
+    }
+    read_entries(&files.remove(&format!("tail-{tiles}")).unwrap_or_default(), &mut entries);
+    StoredLog {
+        entries,
+        head: checkpoint.map(|checkpoint| Head {
+            certificate: ByteBuf::from(certificate.clone()),
+            checkpoint: ByteBuf::from(checkpoint),
+        }),
+        fork: fork.map(|proof| Box::new(Fork::of_proof(&certificate, &proof))),
+    }
+}
+
+/// Entries behind two bytes of their length each; no envelope is empty, and what is torn is none.
+fn read_entries(bytes: &[u8], entries: &mut Vec<Vec<u8>>) {
+    let mut rest = bytes;
+    while let Some((length, after)) = rest.split_first_chunk::<2>()
+        && let Some((entry, after)) =
+            after.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+        && !entry.is_empty()
+    {
+        entries.push(entry.to_vec());
+        rest = after;
+    }
 }

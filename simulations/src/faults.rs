@@ -8,6 +8,7 @@ use crate::agenda::Happening;
 use crate::checkers::{Broken, Invariant};
 use crate::failure::Failure;
 use crate::liar::Forgery;
+use crate::member::Member;
 use crate::network::Name;
 use crate::world::World;
 
@@ -71,29 +72,38 @@ impl World {
         })
     }
 
-    /// Some honest node loses its power within its next steps of work.
+    /// Some honest node loses its power within its next changes of its disk.
     pub(crate) fn light_a_fuse(&mut self) {
         if self.is_calm() {
             return;
         }
         self.after_up_to(self.odds.crash_after, Happening::Crash);
         let victim = u8::try_from(self.dice.below(u64::from(self.odds.honest))).unwrap_or(0);
-        let steps = u32::try_from(self.dice.below(24)).unwrap_or(0);
+        let steps = u32::try_from(self.dice.below(120)).unwrap_or(0);
         if let Some(member) = self.members.get_mut(&Name(victim)) {
-            member.fuse = member.life.as_ref().map(|_| steps);
+            member.disk.memory.light(member.life.as_ref().map(|_| steps));
         }
     }
 
     pub(crate) fn crash(&mut self, name: Name) -> Result<(), Failure> {
         self.summary.crashes = self.summary.crashes.saturating_add(1);
-        self.trace.line(self.now, &format!("{name} lost its power"));
-        self.trace.knows(self.now, &format!("{name} loses its power"));
+        self.go_down(name, "lost its power")
+    }
+
+    pub(crate) fn start(&mut self, name: Name) -> Result<(), Failure> {
+        // It may have been stopped twice before it came this far.
+        match self.members.get(&name) {
+            Some(member) if member.life.is_none() => self.work(name, Member::start),
+            _ => Ok(()),
+        }
+    }
+
+    /// A node's process ended; it is started again after a while.
+    pub(crate) fn go_down(&mut self, name: Name, why: &str) -> Result<(), Failure> {
+        self.trace.line(self.now, &format!("{name} {why}"));
+        self.trace.knows(self.now, &format!("{name} {why}"));
         if let Some(member) = self.members.get_mut(&name) {
-            if let Some(canary) = self.options.canary {
-                canary.cut(member);
-            }
             member.life = None;
-            member.fuse = None;
         }
         for peer in self.network.connected(name) {
             self.hang_up(name, peer)?;
@@ -124,7 +134,8 @@ impl World {
         self.network.faulty = false;
         self.odds.build_fault = 0;
         for member in self.members.values_mut() {
-            member.fuse = None;
+            member.disk.memory.light(None);
+            member.disk.memory.limit(None);
         }
     }
 }

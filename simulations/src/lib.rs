@@ -1,27 +1,28 @@
-//! Steps 5 to 8 in a world that fits in a seed: the node's own state machine over a lossy network in memory.
+//! Steps 5 to 8 in a world that fits in a seed: the node's own state machines over a lossy network and disks in memory.
 //!
 //! One `u64` decides everything: the odds, the network's faults, the crashes, what is announced and
-//! when. The protocol is `reattest::protocol`, not a model of it; what stands here is what a shell
-//! does around it. The modules stand in the order of a run:
+//! when. Protocol, signer, store and queue are the node's own and no models of them; what stands here
+//! is what a shell does around them. The modules stand in the order of a run:
 //!
 //! | what | file |
 //! |---|---|
 //! | the seed's randomness, and the odds drawn from it | [`odds`] |
 //! | who is connected, what a message suffers | [`network`] |
-//! | a signer, a disk, a transport, and the node around them | [`signer`], [`disk`], [`transport`], [`member`] |
+//! | a disk that is less than it seems, and what lies on it | `platter`, [`memory`], [`disk`] |
+//! | a signer, a transport, and the node around them | [`signer`], [`transport`], [`member`], `effects` |
 //! | what is true of a release, and what each node says of it | [`releases`], [`rebuilds`] |
 //! | one peer that lies, and another key of its operator | [`liar`] |
 //! | what must hold at every step, and once faults stop | [`checkers`] |
 //! | what consumers conclude, and whether they may | [`rules`], [`consumers`], `expected` |
 //! | bugs planted on purpose, which all of that must catch | [`canary`] |
-//! | who is there; what happens, and when | `roster`, `agenda`, `faults`, [`world`] |
+//! | who is there; what happens, and when | `roster`, `agenda`, `faults`, `wear`, [`world`] |
 //! | a failure in a smaller world | [`cut`] |
 //! | worlds that are set up by hand, and what they show | `stage`, [`scenarios`] |
 //! | what a policy is worth, computed rather than run | [`whatif`] |
 //! | networks that no machine here can hold, modelled | [`scale`] |
 //!
-//! Deliberately absent so far: clocks that drift, disks that fill up or come back from a backup,
-//! more than one operator that lies. See `docs/ARCHITECTURE.md` for the wall around the core that makes
+//! Deliberately absent so far: clocks that drift, more than one operator that lies. See
+//! `docs/ARCHITECTURE.md` for the wall around the core that makes
 //! this possible.
 
 pub mod odds;
@@ -29,10 +30,13 @@ pub mod rebuilds;
 pub mod releases;
 pub mod network;
 pub mod signer;
+mod platter;
+pub mod memory;
 pub mod disk;
 pub mod transport;
 pub mod liar;
 pub mod member;
+mod effects;
 pub mod checkers;
 pub mod failure;
 pub mod rules;
@@ -48,6 +52,7 @@ pub mod scenarios;
 mod builders;
 pub mod world;
 mod faults;
+mod wear;
 pub mod scale;
 pub mod whatif;
 

@@ -1,22 +1,32 @@
-//! One node of the world: the production core, and around it what its shell does, in memory.
+//! One node of the world: the production core, store and signer over a disk in memory.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
+use std::path::Path;
 
+use reattest::disk::SharedDisk;
+use reattest::fault::Fault;
 use reattest::protocol::queue::Room;
-use reattest::protocol::{
-    BuildEnd, Change, CheckedHead, Core, Effect, Event, Head, Identity, Notice, Queue, Request,
-    RequestId, Response, Ticket,
-};
-use reattest_attestation::log::{Frontier, Origin};
-use reattest_attestation::{Digest, Purl, Timestamp};
-use serde_bytes::ByteBuf;
+use reattest::protocol::{BuildEnd, Core, Event, Head, Identity, Notice, Queue};
+use reattest::query;
+use reattest::shell::own_log::OwnLog;
+use reattest::shell::recover;
+use reattest::signer::messages::{Receipt, ToSigner};
+use reattest::signer::{Mail, Reply};
+use reattest::store::index::{Selector, StoredIndex};
+use reattest::store::queue::QueueFile;
+use reattest::store::{LogError, Store};
+use reattest::words::Words;
+use reattest_attestation::{Bundle, Completeness, Digest, Purl, Timestamp};
 
 use crate::checkers::{Broken, Invariant};
-use crate::disk::{Disk, frontier_over};
+use crate::disk::{DATA, Disk};
 use crate::liar::Liar;
+use crate::memory::Backup;
 use crate::network::{Name, Packet};
+use crate::odds::Dice;
 use crate::releases::Made;
-use crate::signer::Signer;
+use crate::signer::{Signer, result};
 use crate::transport::Transport;
 
 /// Every node builds two at a time.
@@ -46,6 +56,8 @@ pub enum Out {
 pub enum Halt {
     /// Its power was cut: what it stored and sent so far stands.
     PowerCut,
+    /// Its process ended by itself, as it must: its disk is full, or behind its log.
+    Stopped(String),
     /// An invariant does not hold.
     Broken(Broken),
 }
@@ -61,6 +73,20 @@ impl From<Broken> for Halt {
 pub struct Life {
     /// The state machine under test.
     pub core: Core,
+    /// Its logs.
+    pub store: Store,
+    /// Their index; it is in memory alone.
+    pub index: StoredIndex,
+    /// What operators say about keys.
+    pub words: Words,
+    /// The queue's file.
+    pub queue_file: QueueFile,
+    /// The own log.
+    pub own: OwnLog,
+    /// The process that signs; it dies with the node's.
+    pub signer: reattest::signer::Signer,
+    /// What the builder was told of its last result.
+    pub receipt: Option<Receipt>,
     /// Its transport.
     pub transport: Transport,
     /// Jobs that its builder works on.
@@ -70,16 +96,18 @@ pub struct Life {
 /// One node.
 #[derive(Debug)]
 pub struct Member {
-    name: Name,
-    identity: Identity,
+    pub(crate) name: Name,
+    pub(crate) identity: Identity,
     /// What outlives a crash.
     pub disk: Disk,
-    /// What outlives a crash, too.
+    /// Its key, and all that was ever signed with it into its log.
     pub signer: Signer,
+    /// A copy of its disk, to be put back when it is old.
+    pub copy: Option<Backup>,
+    /// The newer disk, while it runs over an old copy.
+    pub newer: Option<Backup>,
     /// What makes it a liar.
     pub liar: Option<Liar>,
-    /// Steps until the power is cut.
-    pub fuse: Option<u32>,
     /// Its life, while it runs.
     pub life: Option<Life>,
     /// Lives so far.
@@ -89,29 +117,51 @@ pub struct Member {
 impl Member {
     /// A node that does not run yet.
     pub fn new(name: Name, identity: Identity, signer: Signer, liar: Option<Liar>) -> Self {
-        let disk = Disk::default();
-        Self { name, identity, disk, signer, liar, fuse: None, life: None, lives: 0 }
+        let disk = Disk::new(Dice::of(u64::from(name.0)));
+        Self { name, identity, disk, signer, copy: None, newer: None, liar, life: None, lives: 0 }
     }
 
     /// Starts from what is on disk; what a crash interrupted is finished with the same bytes.
     pub fn start(&mut self, now: Timestamp, out: &mut Vec<Out>) -> Result<(), Halt> {
-        if let Some(note) = self.signer.checkpoint.clone() {
-            self.disk.publish(&self.signer.origin, head_of(&self.signer, note));
+        if self.disk.memory.is_off() {
+            self.disk.memory.come_back(&mut self.disk.dice);
         }
-        let recovered = self.disk.recover(&self.identity, now)?;
-        let queue = Queue::replayed(ROOM, self.disk.queue.iter().cloned());
-        // A file that is written anew says the same.
-        self.disk.queue = queue.snapshot();
+        if self.disk.loses_entries {
+            self.disk.memory.forget();
+        }
+        let opened = self.open(now).map_err(|fault| self.halt(Invariant::StartsAgain, &fault))?;
+        let (life, replies) = opened;
+        let words: Vec<Vec<u8>> = life.words.all().map(|word| word.as_bytes().to_vec()).collect();
+        self.life = Some(life);
+        for word in words {
+            self.take(Event::Word(word), now, out)?;
+        }
+        self.hear(replies, now, out)
+    }
+
+    /// What a node does before its first event, and what its signer said besides its greeting.
+    fn open(&mut self, now: Timestamp) -> Result<(Life, Vec<Reply>), Fault> {
+        let (disk, data): (SharedDisk, _) = (self.disk.memory.clone(), Path::new(DATA));
+        let mut signer = self.signer.open(disk.clone(), self.newer.is_some(), now)?;
+        let mut replies = signer.begin()?;
+        let Reply::Node(hello) = replies.remove(0) else {
+            return Err(Fault::text("the signer did not begin with whose log it keeps"));
+        };
+        let mut store = Store::open_on(disk.clone(), data)?;
+        let own = OwnLog::greeted(hello, &mut store)?;
+        let recovered = recover(&store, &self.identity, now)?;
+        let mut index = StoredIndex::in_memory();
+        index.catch_up(&store)?;
+        let words =
+            Words::open_on(disk.clone(), data).map_err(|error| Fault::text(error.to_string()))?;
+        let (queue_file, changes) = QueueFile::open_on(disk, data)?;
+        let core = Core::new(self.identity.clone(), recovered, Queue::replayed(ROOM, changes));
         self.lives = self.lives.saturating_add(1);
-        self.life = Some(Life {
-            core: Core::new(self.identity.clone(), recovered, queue),
-            transport: Transport::of_life(self.lives),
-            jobs: BTreeMap::new(),
-        });
-        match self.signer.pending.clone() {
-            Some((index, envelope)) => self.publish(index, envelope, now, out),
-            None => Ok(()),
-        }
+        let (transport, receipt) = (Transport::of_life(self.lives), None);
+        let jobs = BTreeMap::new();
+        let life =
+            Life { core, store, index, words, queue_file, own, signer, receipt, transport, jobs };
+        Ok((life, replies))
     }
 
     /// One event through the core, and its effects until none are left.
@@ -120,8 +170,8 @@ impl Member {
         while let Some(event) = events.pop_front() {
             let Some(life) = &mut self.life else { break };
             for effect in life.core.handle(event, now) {
-                self.spend()?;
-                events.extend(self.perform(effect, out)?);
+                events.extend(self.perform(effect, now, out)?);
+                self.powered()?;
             }
         }
         Ok(())
@@ -135,8 +185,7 @@ impl Member {
         out: &mut Vec<Out>,
     ) -> Result<(), Halt> {
         self.take(Event::Wanted { purl: purl.clone(), again: false }, now, out)?;
-        let payload = self.signer.announcement(purl, now)?;
-        self.log(payload, now, out)
+        self.mail(Mail::Node(ToSigner::Announce(purl.clone())), now, out)
     }
 
     /// The machine's own fault ended a job.
@@ -162,21 +211,36 @@ impl Member {
         if ours.is_none() {
             return Ok(());
         }
-        // A recipe is each rebuilder's own; a lock is shared.
-        let recipe = format!("recipe of {purl} by {}", self.name).into_bytes();
-        let lock = format!("lock of {purl}").into_bytes();
-        let mut digests = [Digest::of(&recipe), Digest::of(&lock)];
-        for (digest, document) in digests.iter_mut().zip([recipe, lock]) {
-            self.disk.documents.insert(*digest, document);
-            self.spend()?;
-            if let Some(life) = &mut self.life {
-                life.core.holds_document(*digest);
+        let [recipe, lock] = self.documents(purl);
+        let digests = [Digest::of(&recipe), Digest::of(&lock)];
+        for document in [recipe, lock] {
+            let Some(life) = &mut self.life else { return Ok(()) };
+            match life.store.put_document(&document) {
+                Ok(digest) => life.core.holds_document(digest),
+                Err(error) => return Err(self.halt(Invariant::SignerWorks, &error)),
             }
         }
-        let payload = self.signer.rebuild(purl, made, digests, now)?;
-        self.log(payload, now, out)?;
-        let (end, why) = (BuildEnd::Attested, String::new());
-        self.take(Event::BuildEnded { job, end, why }, now, out)
+        let mail = result(&self.identity.network, purl, made, digests, now)?;
+        self.mail(mail, now, out)?;
+        let receipt = self.life.as_mut().and_then(|life| life.receipt.take());
+        match receipt {
+            None => Ok(()),
+            Some(Receipt(Ok(_))) => {
+                let (end, why) = (BuildEnd::Attested, String::new());
+                self.take(Event::BuildEnded { job, end, why }, now, out)
+            }
+            Some(Receipt(Err(why))) => Err(self.halt(Invariant::SignerWorks, &why)),
+        }
+    }
+
+    /// A recipe is each rebuilder's own; a lock is shared. Whoever lies may name any bytes.
+    fn documents(&self, purl: &Purl) -> [Vec<u8>; 2] {
+        let name = self.name;
+        let recipe = match self.liar {
+            None => format!("{{\"recipe\":\"{purl} by {name}\"}}"),
+            Some(_) => format!("{{\"recipe\": \"{purl}\"\n"),
+        };
+        [recipe.into_bytes(), format!("{{\"lock\":\"{purl}\"}}").into_bytes()]
     }
 
     /// The liar shows a second history of its own log to half of those it knows.
@@ -190,197 +254,54 @@ impl Member {
         Ok(())
     }
 
-    /// One step of work; the power may go at any.
-    fn spend(&mut self) -> Result<(), Halt> {
-        match &mut self.fuse {
-            Some(0) => Err(Halt::PowerCut),
-            Some(left) => {
-                *left = left.saturating_sub(1);
-                Ok(())
-            }
-            None => Ok(()),
+    /// What the running node answers on a package or a file; nothing where it does not run.
+    pub(crate) fn evidence(
+        &self,
+        selector: &Selector,
+    ) -> Result<Option<(Bundle, Completeness)>, Broken> {
+        let Some(life) = &self.life else { return Ok(None) };
+        evidence_of(&life.store, &life.index, selector).map(Some)
+    }
+
+    /// What a command reads off the disk beside the node.
+    pub(crate) fn evidence_offline(
+        &self,
+        selector: &Selector,
+    ) -> Result<Option<(Bundle, Completeness)>, Broken> {
+        if self.disk.memory.is_off() {
+            return Ok(None);
+        }
+        let broken = |error: LogError| Broken::new(Invariant::StartsAgain, error.to_string());
+        let store =
+            Store::read_only_on(self.disk.memory.clone(), Path::new(DATA)).map_err(broken)?;
+        let mut index = StoredIndex::in_memory();
+        index.catch_up(&store).map_err(broken)?;
+        evidence_of(&store, &index, selector).map(Some)
+    }
+
+    /// What production code could not do: the power went, the disk is full, or an invariant does not
+    /// hold.
+    pub(crate) fn halt(&self, invariant: Invariant, error: &dyn Display) -> Halt {
+        if self.disk.memory.is_off() {
+            Halt::PowerCut
+        } else if self.disk.memory.is_limited() || self.newer.is_some() {
+            Halt::Stopped(error.to_string())
+        } else {
+            Halt::Broken(Broken::new(invariant, error.to_string()))
         }
     }
 
-    fn log(&mut self, payload: Vec<u8>, now: Timestamp, out: &mut Vec<Out>) -> Result<(), Halt> {
-        let (index, envelope) = self.signer.begin(payload)?;
-        self.publish(index, envelope, now, out)
-    }
-
-    /// Node's disk, then head, then everybody: in this order.
-    fn publish(
-        &mut self,
-        index: u64,
-        envelope: Vec<u8>,
-        now: Timestamp,
-        out: &mut Vec<Out>,
-    ) -> Result<(), Halt> {
-        let origin = self.signer.origin.clone();
-        self.spend()?;
-        if !self.disk.append(&origin, index, std::slice::from_ref(&envelope)) {
-            let found = format!("entry {index} of the own log was refused by the disk");
-            return Err(Broken::new(Invariant::SignerWorks, found).into());
-        }
-        self.spend()?;
-        let Some(note) = self.signer.commit()? else { return Ok(()) };
-        self.spend()?;
-        let head = head_of(&self.signer, note);
-        self.disk.publish(&origin, head.clone());
-        let head = CheckedHead::check(&self.identity, head, now).map_err(|refusal| {
-            Broken::new(Invariant::SignerWorks, format!("an own head: {}", refusal.text()))
-        })?;
-        let frontier = self.frontier(&origin);
-        let event = Event::OwnHead { head: Box::new(head), frontier, entries: vec![envelope] };
-        self.take(event, now, out)
-    }
-
-    fn frontier(&self, origin: &Origin) -> Frontier {
-        self.disk.logs.get(origin).map(|log| frontier_over(&log.entries)).unwrap_or_default()
-    }
-
-    /// Performs an effect; the event that follows from it at once, if any.
-    fn perform(&mut self, effect: Effect, out: &mut Vec<Out>) -> Result<Option<Event>, Halt> {
-        match effect {
-            Effect::Publish(bytes) => self.gossip(&bytes, out)?,
-            Effect::Judge { id, from, judgement } => {
-                let judged = self
-                    .life
-                    .as_mut()
-                    .zip(Name::of(&from))
-                    .and_then(|(life, from)| life.transport.judge(&id, from, judgement));
-                let (bytes, peers) = judged.unwrap_or_default();
-                out.extend(
-                    peers.into_iter().map(|to| Out::Send(to, Packet::Gossip(bytes.clone()))),
-                );
-            }
-            Effect::Ask { peer, request, question } => {
-                self.ask(Name::of(&peer), request, &question, out)?;
-            }
-            Effect::Reply { ticket, response } => self.reply(ticket, None, response, out)?,
-            Effect::Serve { ticket, origin, from, until, head } => {
-                let entries = self.disk.serve(&origin, from, until, head);
-                self.reply(ticket, Some((&origin, from)), entries, out)?;
-            }
-            Effect::ServeConsistency { ticket, origin, old, new } => {
-                let response = match self.disk.way(&origin, old, new) {
-                    Some((root, proof)) => Response::Consistency { root, proof: proof.hashes },
-                    None => Response::Nothing,
-                };
-                self.reply(ticket, None, response, out)?;
-            }
-            Effect::ServeDocument { ticket, digest } => {
-                let document = self.disk.documents.get(&digest).cloned().map(ByteBuf::from);
-                self.reply(ticket, None, Response::Document(document), out)?;
-            }
-            Effect::Extend(range) => {
-                self.spend()?;
-                let origin = range.origin().clone();
-                let written = self.disk.extend(&origin, range.from(), &range.entries());
-                let done =
-                    if written { Event::Extended { origin } } else { Event::NotStored { origin } };
-                return Ok(Some(done));
-            }
-            Effect::Rewind { origin, size } => self.disk.rewind(&origin, size),
-            Effect::StoreHead { head } => {
-                self.spend()?;
-                let origin = head.origin().clone();
-                self.disk.publish(&origin, head.head().clone());
-                return Ok(Some(Event::Stored { origin, size: head.size() }));
-            }
-            Effect::Compare { head, with } => {
-                let held = self.disk.way(head.origin(), head.size(), with);
-                return Ok(Some(Event::Compared { head, with, held }));
-            }
-            Effect::FindDocument(digest) => {
-                let held = self.disk.documents.contains_key(&digest);
-                return Ok((!held).then_some(Event::NoDocument(digest)));
-            }
-            Effect::StoreDocument(document) => {
-                self.disk.documents.insert(Digest::of(&document), document);
-            }
-            Effect::Record(changes) => self.record(changes)?,
-            Effect::Recall(purls) => {
-                let attested: BTreeSet<Purl> = self.signer.attested().into_iter().collect();
-                let built = purls.into_iter().filter(|purl| attested.contains(purl)).collect();
-                return Ok(Some(Event::Recalled { built }));
-            }
-            Effect::Build { job, purl, .. } => {
-                if let Some(life) = &mut self.life {
-                    life.jobs.insert(job, purl.clone());
-                }
-                out.push(Out::Build(job, purl));
-            }
-            Effect::CancelBuild { job } => out.push(Out::Cancel(job)),
-            Effect::EndBuilder => out.push(Out::EndBuilder),
-            Effect::StoreWord(word) => self.disk.words.push(word),
-            // Nobody here follows a registry, is a witness, or dials by itself.
-            Effect::Announce(_)
-            | Effect::Cosign { .. }
-            | Effect::ShowSigner { .. }
-            | Effect::Dial { .. } => {}
-            Effect::Drop(peer) => out.extend(Name::of(&peer).map(Out::Drop)),
-            Effect::Notice(notice) => self.notice(notice, out),
-        }
-        Ok(None)
-    }
-
-    /// One line after the other; the power may go between any two.
-    fn record(&mut self, changes: Vec<Change>) -> Result<(), Halt> {
-        for change in changes {
-            self.spend()?;
-            self.disk.queue.push(change);
-        }
-        self.spend()
-    }
-
-    fn gossip(&mut self, bytes: &[u8], out: &mut Vec<Out>) -> Result<(), Broken> {
-        let Some(life) = &mut self.life else { return Ok(()) };
-        let peers = life.transport.publish(bytes)?;
-        out.extend(peers.into_iter().map(|to| Out::Send(to, Packet::Gossip(bytes.to_vec()))));
-        Ok(())
-    }
-
-    fn ask(
-        &mut self,
-        peer: Option<Name>,
-        request: RequestId,
-        question: &Request,
-        out: &mut Vec<Out>,
-    ) -> Result<(), Broken> {
-        let Some((life, peer)) = self.life.as_mut().zip(peer) else { return Ok(()) };
-        let (number, packet) = life.transport.ask(peer, request, question)?;
-        out.extend([Out::Send(peer, packet), Out::Wait(number)]);
-        Ok(())
-    }
-
-    fn reply(
-        &mut self,
-        ticket: Ticket,
-        asked: Option<(&Origin, u64)>,
-        response: Response,
-        out: &mut Vec<Out>,
-    ) -> Result<(), Broken> {
-        let response = match &mut self.liar {
-            Some(liar) => liar.twist(&self.signer.origin, asked, response),
-            None => response,
-        };
-        let Some(life) = &mut self.life else { return Ok(()) };
-        let (peer, packet) = life.transport.reply(ticket, &response)?;
-        out.push(Out::Send(peer, packet));
-        Ok(())
-    }
-
-    fn notice(&mut self, notice: Notice, out: &mut Vec<Out>) {
-        if let Notice::Forked { origin, proof } = &notice {
-            self.disk.logs.entry(origin.clone()).or_default().fork = Some(proof.clone());
-        }
-        out.push(Out::Said(notice));
+    /// Whatever production code made of it, a node without power does nothing more.
+    pub(crate) fn powered(&self) -> Result<(), Halt> {
+        if self.disk.memory.is_off() { Err(Halt::PowerCut) } else { Ok(()) }
     }
 }
 
-fn head_of(signer: &Signer, checkpoint: Vec<u8>) -> Head {
-    Head {
-        certificate: ByteBuf::from(signer.certificate.clone()),
-        checkpoint: ByteBuf::from(checkpoint),
-    }
+fn evidence_of(
+    store: &Store,
+    index: &StoredIndex,
+    selector: &Selector,
+) -> Result<(Bundle, Completeness), Broken> {
+    query::evidence(store, index, selector)
+        .map_err(|error| Broken::new(Invariant::Verdicts, error.to_string()))
 }

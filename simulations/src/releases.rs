@@ -46,7 +46,11 @@ pub fn sound(purl: &Purl) -> Digest {
 
 /// A file that does not, which colluders would like to see used.
 pub fn forged(purl: &Purl) -> Digest {
-    Digest::of(format!("forged {purl}").as_bytes())
+    Digest::of(&forgery(purl))
+}
+
+fn forgery(purl: &Purl) -> Vec<u8> {
+    format!("forged {purl}").into_bytes()
 }
 
 impl Made {
@@ -63,6 +67,11 @@ impl Made {
     /// Dissent against the sound file.
     pub fn slander(purl: &Purl) -> Self {
         Self { published: sound(purl), produced: forged(purl), archive: ARCHIVE }
+    }
+
+    /// The bytes that came out.
+    pub fn bytes(&self, purl: &Purl) -> Vec<u8> {
+        if self.produced == sound(purl) { purl.as_str().into() } else { forgery(purl) }
     }
 
     /// Whether it supports this file, and with an archive that policies name.

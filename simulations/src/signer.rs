@@ -1,16 +1,21 @@
-//! Steps 5 and 6, attest and log: a key, its write-ahead journal and its heads, as the signer role keeps them.
-//!
-//! The role's own code speaks over sockets and reads files; the order of its steps is kept here:
-//! journal, the node's disk, head.
+//! Steps 5 and 6, attest and log: the production signer with a key of this world, and all that it ever wrote.
 
-use reattest::entry::claim_of;
-use reattest_attestation::log::{Checkpoint, Frontier, Origin, leaf_hash};
+use std::path::Path;
+
+use reattest::disk::SharedDisk;
+use reattest::entry::{claim_of, documents_of};
+use reattest::fault::Fault;
+use reattest::signer::custody::Key;
+use reattest::signer::messages::{Attest, Compared};
+use reattest::signer::{Awaiting, Mail, OwnLog, Produced};
+use reattest_attestation::log::{Checkpoint, Frontier, Origin, WitnessKey, leaf_hash};
 use reattest_attestation::{
     Announcement, Certificate, Claim, Digest, Envelope, NetworkId, PublicKey, Purl, SecretKey,
     Sign, Timestamp,
 };
 
 use crate::checkers::{Broken, Invariant};
+use crate::disk::DATA;
 use crate::network::Name;
 use crate::rebuilds::Said;
 use crate::releases::Made;
@@ -18,10 +23,10 @@ use crate::releases::Made;
 /// Seconds of validity of a certificate: longer than any run.
 const VALIDITY: i64 = 86_400;
 
-/// What outlives every crash of a node: its key and its journal.
+/// The key of a node, and what checkers know of it. What its signer knows is on the node's disk.
 #[derive(Debug)]
 pub struct Signer {
-    key: SecretKey,
+    seed: [u8; 32],
     network: NetworkId,
     /// The operator's offline key.
     pub operator: PublicKey,
@@ -29,23 +34,20 @@ pub struct Signer {
     pub certificate: Vec<u8>,
     /// The log.
     pub origin: Origin,
-    frontier: Frontier,
-    /// The newest head that was signed.
-    pub checkpoint: Option<Vec<u8>>,
-    /// An entry in the journal that no head covers yet.
-    pub pending: Option<(u64, Vec<u8>)>,
-    /// Every entry that was ever journaled: a real signer keeps the frontier only, checkers compare
-    /// with this.
+    /// Every entry that was ever journaled: a signer keeps the frontier only, checkers compare with
+    /// this.
     pub written: Vec<Vec<u8>>,
+    /// The releases that it attests, each with the documents that it names for it.
+    rebuilds: Vec<(Purl, Vec<Digest>)>,
 }
 
-/// A step of a signer that must not fail in a world where keys and forms are right.
+/// A step that must not fail in a world where keys and forms are right.
 fn sound<T, E: ToString>(result: Result<T, E>) -> Result<T, Broken> {
     result.map_err(|error| Broken::new(Invariant::SignerWorks, error.to_string()))
 }
 
 impl Signer {
-    /// The signer of one node, certified by the operator of a node.
+    /// The key of one node, certified by the operator of a node.
     pub fn new(
         name: Name,
         operator: Name,
@@ -53,7 +55,8 @@ impl Signer {
         now: Timestamp,
     ) -> Result<Self, Broken> {
         let operator = SecretKey::from_seed(&[operator.0; 32]);
-        let key = SecretKey::from_seed(&[name.0.wrapping_add(128); 32]);
+        let seed = [name.0.wrapping_add(128); 32];
+        let key = SecretKey::from_seed(&seed);
         let certificate = Certificate {
             operator: operator.public_key(),
             rebuilder: key.public_key(),
@@ -66,84 +69,113 @@ impl Signer {
             operator: operator.public_key(),
             certificate: envelope.as_bytes().to_vec(),
             origin: Origin::new(network, &key.public_key(), now.year()),
-            key,
-            frontier: Frontier::new(),
-            checkpoint: None,
-            pending: None,
+            seed,
             written: Vec::new(),
+            rebuilds: Vec::new(),
         })
+    }
+
+    fn key(&self) -> SecretKey {
+        SecretKey::from_seed(&self.seed)
     }
 
     /// The key of the log.
     pub fn public_key(&self) -> PublicKey {
-        self.key.public_key()
+        self.key().public_key()
     }
 
-    /// Composes a hint that a release exists.
-    pub fn announcement(&self, purl: &Purl, now: Timestamp) -> Result<Vec<u8>, Broken> {
-        let network = self.network.clone();
-        sound(Announcement { network, purl: purl.clone(), announced: now }.to_payload())
-    }
-
-    /// Composes what a rebuild of `purl` gave.
-    pub fn rebuild(
+    /// The signer of a node that starts, over what is on its disk. It waits for a witness where the
+    /// disk may be old: nobody plays that one here, and a newer head that peers show must stop it.
+    pub fn open(
         &self,
-        purl: &Purl,
-        made: Made,
-        documents: [Digest; 2],
+        disk: SharedDisk,
+        behind: bool,
         now: Timestamp,
-    ) -> Result<Vec<u8>, Broken> {
-        let Made { published, produced, archive } = made;
-        let (network, finished) = (&self.network, now);
-        let said = Said { network, purl, published, produced, archive, documents, finished };
-        let rebuild = sound(said.rebuild())?;
-        sound(rebuild.to_payload(&self.public_key()))
-    }
-
-    /// Signs a statement and journals it: from here on it will be logged, whatever crashes.
-    pub fn begin(&mut self, payload: Vec<u8>) -> Result<(u64, Vec<u8>), Broken> {
-        let envelope = sound(Envelope::sign(payload, &self.key))?.as_bytes().to_vec();
-        let pending = (self.frontier.size(), envelope.clone());
-        self.pending = Some(pending.clone());
-        self.written.push(envelope);
-        Ok(pending)
-    }
-
-    /// Signs the head over the journaled entry, once the node has it on disk.
-    pub fn commit(&mut self) -> Result<Option<Vec<u8>>, Broken> {
-        let Some((_, envelope)) = self.pending.take() else {
-            return Ok(None);
+    ) -> Result<reattest::signer::Signer, Fault> {
+        let key = (Box::new(self.key()) as Key, self.certificate.clone());
+        let witness = SecretKey::from_seed(&[255; 32]).public_key();
+        let awaiting = match WitnessKey::new("witness", witness) {
+            Ok(witness) if behind => Awaiting::these(vec![witness], 1, now),
+            _ => Awaiting::nobody(),
         };
-        self.frontier.push(leaf_hash(&envelope));
-        let (size, root) = (self.frontier.size(), self.frontier.root());
-        self.checkpoint = Some(self.sign_head(size, root)?);
-        Ok(self.checkpoint.clone())
+        let (data, network) = (Path::new(DATA), self.network.clone());
+        let own = OwnLog::open(disk, data, network, key, awaiting, now)?;
+        Ok(reattest::signer::Signer::new(None, Some(own)))
+    }
+
+    /// An entry that the signer handed over: a new one, or the last one again after a crash.
+    pub fn wrote(&mut self, index: u64, entry: &[u8]) -> Result<(), Broken> {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        match self.written.get(index) {
+            None if index == self.written.len() => {
+                let claim = claim_of(&self.public_key(), entry);
+                if let Some(Claim::Rebuild(rebuild)) = &claim {
+                    let documents = claim.iter().flat_map(documents_of).collect();
+                    self.rebuilds.push((rebuild.source.clone(), documents));
+                }
+                self.written.push(entry.to_vec());
+            }
+            Some(before) if before == entry => {}
+            _ => {
+                let found = format!("entry {index} after {} others", self.written.len());
+                return Err(Broken::new(Invariant::OneHistory, found));
+            }
+        }
+        Ok(())
     }
 
     /// Signs a second history: another last entry under a head of the size that is signed already.
     pub fn fork(&self, purl: &Purl, now: Timestamp) -> Result<(Vec<u8>, Vec<u8>), Broken> {
-        let payload = self.announcement(purl, now)?;
-        let forged = sound(Envelope::sign(payload, &self.key))?.as_bytes().to_vec();
+        let announcement =
+            Announcement { network: self.network.clone(), purl: purl.clone(), announced: now };
+        let envelope = sound(Envelope::sign(sound(announcement.to_payload())?, &self.key()))?;
+        let forged = envelope.as_bytes().to_vec();
         let mut frontier = Frontier::new();
         let kept = self.written.len().saturating_sub(1);
         for entry in self.written.iter().take(kept).chain([&forged]) {
             frontier.push(leaf_hash(entry));
         }
-        Ok((forged, self.sign_head(frontier.size(), frontier.root())?))
+        let (origin, size, root) = (self.origin.clone(), frontier.size(), frontier.root());
+        let head = sound(Checkpoint { origin, size, root }.sign(&self.key()))?;
+        Ok((forged, head.as_bytes().to_vec()))
+    }
+
+    /// The documents that this log names.
+    pub fn documents(&self) -> impl Iterator<Item = &Digest> {
+        self.rebuilds.iter().flat_map(|(_, documents)| documents)
     }
 
     /// The releases that this log attests, in its order.
-    pub fn attested(&self) -> Vec<Purl> {
-        let claims = self.written.iter().filter_map(|entry| claim_of(&self.public_key(), entry));
-        let attested = claims.filter_map(|claim| match claim {
-            Claim::Rebuild(rebuild) => Some(rebuild.source),
-            _ => None,
-        });
-        attested.collect()
+    pub fn attested(&self) -> impl Iterator<Item = &Purl> {
+        self.rebuilds.iter().map(|(purl, _)| purl)
     }
+}
 
-    fn sign_head(&self, size: u64, root: Digest) -> Result<Vec<u8>, Broken> {
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
-        Ok(sound(checkpoint.sign(&self.key))?.as_bytes().to_vec())
-    }
+/// What a builder hands to the signer: what came out of the sources of `purl`, twice where that is not
+/// the published file.
+pub fn result(
+    network: &NetworkId,
+    purl: &Purl,
+    made: Made,
+    documents: [Digest; 2],
+    finished: Timestamp,
+) -> Result<Mail, Broken> {
+    let Made { published, produced, archive } = made;
+    let said = Said { network, purl, published, produced, archive, documents, finished };
+    let rebuild = sound(said.rebuild())?;
+    let again = (produced != published).then_some(0);
+    let purl = purl.clone();
+    let compared = Compared { purl, published, produced: Some(0), again, normalized: None };
+    let file = Produced::of_bytes(&made.bytes(&rebuild.source));
+    let result = Attest {
+        source: rebuild.source,
+        recipe: rebuild.recipe,
+        lock: rebuild.lock,
+        lock_authorities: rebuild.lock_authorities,
+        artifacts: vec![compared],
+        authority: rebuild.authority,
+        sources: rebuild.sources,
+        facts: rebuild.facts,
+    };
+    Ok(Mail::Built(Box::new(result), vec![file]))
 }

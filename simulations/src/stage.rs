@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reattest::protocol::Event;
+use reattest::store::index::Selector;
 use reattest_attestation::log::tree::root_of;
 use reattest_attestation::log::{Checkpoint, leaf_hash};
-use reattest_attestation::{
-    Completeness, Conclusion, Digest, Envelope, PublicKey, Purl, Revocation, SecretKey,
-};
+use reattest_attestation::{Conclusion, Digest, Envelope, PublicKey, Purl, Revocation, SecretKey};
 
 use crate::agenda::Happening;
 use crate::canary::Asked;
 use crate::checkers::{Broken, Invariant};
-use crate::consumers::{Consumer, about, bundle, verdicts};
+use crate::consumers::{Consumer, verdicts};
 use crate::failure::{Failure, Options};
 use crate::network::{Name, Network};
 use crate::odds::{Dice, Millis, Odds};
@@ -150,8 +149,11 @@ impl World {
         let (members, checkers, cast, now) =
             (&self.members, &self.checkers, &self.cast, self.clock());
         let consumer = Consumer { name, members, checkers, cast, rules, canary: None };
-        let bundle = bundle(&member.disk, &about(&member.disk, purl));
-        let completeness = Completeness::Complete;
+        let evidence = member.evidence(&Selector::Package(purl.clone()));
+        let Some((bundle, completeness)) = evidence.map_err(|broken| self.failure(name, broken))?
+        else {
+            return Ok(Conclusion::Inconclusive);
+        };
         let asked = Asked { rules: rules.clone(), bundle, completeness, now };
         let judged = verdicts(&asked, purl, &[file]).and_then(|verdicts| {
             verdicts.iter().try_for_each(|v| consumer.check_ground(v, purl, file, now))?;

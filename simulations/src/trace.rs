@@ -77,6 +77,12 @@ pub struct Summary {
     pub came: u64,
     /// Nodes that lost their power.
     pub crashes: u64,
+    /// Disks that were full for a while.
+    pub full: u64,
+    /// Disks that came back old.
+    pub restored: u64,
+    /// Nodes over an old disk that saw it and stopped.
+    pub held: u64,
     /// Partitions.
     pub splits: u64,
     /// Entries that honest nodes logged.
@@ -102,6 +108,11 @@ impl fmt::Display for Summary {
             f,
             "happened   {} events, {} crashes, {} partitions",
             self.events, self.crashes, self.splits
+        )?;
+        writeln!(
+            f,
+            "disks      {} full for a while, {} came back old, {} nodes stopped over an old one",
+            self.full, self.restored, self.held
         )?;
         writeln!(f, "messages   {} sent, {} came", self.sent, self.came)?;
         writeln!(

@@ -7,7 +7,6 @@ use reattest::protocol::{Event, Notice};
 use reattest_attestation::{Purl, Timestamp};
 
 use crate::agenda::{Agenda, Happening};
-use crate::canary::Canary;
 use crate::checkers::{Broken, Checkers, Invariant, Members, missing};
 use crate::cut::Trouble;
 use crate::failure::{Failure, Options};
@@ -40,6 +39,8 @@ pub struct World {
     pub(crate) dice: Dice,
     /// Dice of its own: whether builders hang does not move the faults of the network.
     pub(crate) hangs: Dice,
+    /// And so for disks.
+    pub(crate) wear: Dice,
     pub(crate) now: Millis,
     agenda: Agenda,
     pub(crate) network: Network,
@@ -106,6 +107,7 @@ impl World {
             options,
             dice,
             hangs: Dice::of(seed.rotate_left(32)),
+            wear: Dice::of(seed.rotate_left(16)),
             now: 0,
             agenda: Agenda::default(),
             network,
@@ -129,8 +131,11 @@ impl World {
             self.after(out_of_step, Happening::Tick(name));
             self.after_up_to(self.odds.announce_after, Happening::Announce(name));
         }
-        if let Some(member) = self.members.get_mut(&Name(0)) {
-            member.disk.loses_entries = self.options.canary == Some(Canary::LosesEntries);
+        if let Some(canary) = self.options.canary {
+            self.members.values_mut().for_each(|member| canary.spoil(member));
+        }
+        if !self.options.cut.leaves_out(Trouble::Disks) {
+            self.begin_wear();
         }
         self.after(600, Happening::Dial);
         if !self.options.cut.leaves_out(Trouble::Crashes) {
@@ -244,7 +249,8 @@ impl World {
                 self.light_a_fuse();
                 Ok(())
             }
-            Happening::Start(name) => self.work(name, Member::start),
+            Happening::Start(name) => self.start(name),
+            Happening::Disk(wear) => self.wear_out(wear),
             Happening::Split => self.split(),
             Happening::Heal => {
                 self.network.heal();
@@ -273,7 +279,11 @@ impl World {
         match ended {
             Ok(()) => {}
             Err(Halt::PowerCut) => self.crash(name)?,
+            Err(Halt::Stopped(why)) => self.gave_up(name, &why)?,
             Err(Halt::Broken(broken)) => return Err(self.failure(name, broken)),
+        }
+        if let Some(member) = self.members.get_mut(&name).filter(|member| member.life.is_some()) {
+            member.disk.look();
         }
         let checked = self.checkers.check(name, &self.members);
         for news in self.checkers.news() {

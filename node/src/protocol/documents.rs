@@ -13,6 +13,9 @@ use super::sync::is_due;
 use crate::entry::documents_of;
 use crate::limits::{DOCUMENT_BYTES, DOCUMENTS_ASKED, DOCUMENTS_WANTED, REQUEST_SECONDS};
 
+/// Seconds between two rounds of questions for a document, at most.
+const LONGEST_REST: i64 = 4 * REQUEST_SECONDS;
+
 #[derive(Debug, Clone)]
 struct Asked {
     peer: Peer,
@@ -43,7 +46,7 @@ impl Wanted {
     fn rest(&mut self, peers: usize, now: Timestamp) {
         let rounds = self.tries.checked_div(peers.max(1)).unwrap_or(0);
         if self.tries.checked_rem(peers.max(1)) == Some(0) {
-            let seconds = REQUEST_SECONDS.saturating_mul(1 << rounds.min(2));
+            let seconds = REQUEST_SECONDS.saturating_mul(1 << rounds.min(2)).min(LONGEST_REST);
             self.rests = Some((now, seconds));
         }
     }
@@ -105,6 +108,13 @@ impl Core {
     ) {
         self.documents.wanted.entry(digest).or_default();
         self.ask_for_documents(now, effects);
+    }
+
+    /// The disk did not take a document: it is looked for again after as long as one waits that nobody
+    /// has.
+    pub(super) fn document_not_kept(&mut self, digest: Digest, now: Timestamp) {
+        let rests = Some((now, LONGEST_REST));
+        self.documents.wanted.insert(digest, Wanted { rests, ..Wanted::default() });
     }
 
     /// Asks one peer after the other for each document that is looked for, few at a time.

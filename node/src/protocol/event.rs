@@ -130,6 +130,8 @@ pub enum Event {
     },
     /// What [`Effect::FindDocument`] asked for is not on disk.
     NoDocument(Digest),
+    /// A document came and could not be written: the disk is full, or worse.
+    DocumentNotKept(Digest),
     /// The signer signs nothing until witnesses showed it the newest head of its own log; or it
     /// does no longer wait.
     SignerAwaits(bool),

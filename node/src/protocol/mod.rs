@@ -154,6 +154,7 @@ impl Core {
                 self.cosigned(&origin, checkpoint.as_deref(), now, effects);
             }
             Event::NoDocument(digest) => self.no_document(digest, now, effects),
+            Event::DocumentNotKept(digest) => self.document_not_kept(digest, now),
             Event::SignerAwaits(awaits) => self.signer_awaits = awaits,
             Event::Word(word) => self.own_word(&word, effects),
             Event::OwnHead { head, frontier, entries } => {

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use reattest_attestation::PublicKey;
 use reattest_attestation::log::{Origin, WitnessKey};
+use reattest_attestation::{Digest, PublicKey};
 use serde_bytes::ByteBuf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::interval;
@@ -349,7 +349,8 @@ impl Node {
             }
             Effect::StoreDocument(document) => {
                 if let Err(error) = self.store.put_document(&document) {
-                    tracing::warn!(%error, "a document was not kept");
+                    tracing::warn!(%error, "a document was not kept; it is asked for again");
+                    return Some(Event::DocumentNotKept(Digest::of(&document)));
                 }
             }
             Effect::Record(changes) => self.record(&changes),

@@ -94,6 +94,28 @@ fn a_document_with_another_digest_is_not_kept() {
 }
 
 #[test]
+fn a_document_that_the_disk_did_not_take_is_asked_for_again() {
+    let mut core = core(&[], false);
+    connect(&mut core, "p");
+    core.want_document(Digest::of(b"recipe"));
+    core.handle(Event::Tick, at(0));
+    let asked_for = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Ask { request, question: Request::Document(_), .. } => Some(*request),
+            _ => None,
+        })
+    };
+    let request = asked_for(&core.handle(Event::NoDocument(Digest::of(b"recipe")), at(0))).unwrap();
+    let response = Response::Document(Some(ByteBuf::from(b"recipe".to_vec())));
+    let came = core.handle(Event::Answered { from: peer("p"), request, response }, at(1));
+    assert!(came.iter().any(|effect| matches!(effect, Effect::StoreDocument(_))));
+    core.handle(Event::DocumentNotKept(Digest::of(b"recipe")), at(1));
+    // Not at once: a disk that is full stays so for a while.
+    let again = (1..100).find(|second| asked_for(&core.handle(Event::Tick, at(*second))).is_some());
+    assert_eq!(again, Some(1 + 4 * REQUEST_SECONDS));
+}
+
+#[test]
 fn a_document_that_nobody_has_is_asked_for_again_after_a_while() {
     let mut core = core(&[], false);
     connect(&mut core, "p");
