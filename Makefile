@@ -39,6 +39,7 @@ lint: deps
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo check --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz --locked
 
 # Hostile bytes against every decoder. The fuzzers begin from the committed corpus and the vectors,
 # and keep what they find in target/fuzz; RUSTC_BOOTSTRAP lets a stable compiler instrument code.

@@ -37,6 +37,12 @@ pub(crate) enum Happening {
     Crash,
     /// A node starts.
     Start(Name),
+    /// An operator revokes a key, or rotates it.
+    EndKey,
+    /// Keys that nobody ever heard of are shown around.
+    Sybils,
+    /// Somebody sets a clock, forth or back.
+    SetClock,
     /// Something happens to a disk.
     Disk(Wear),
     /// A partition begins.

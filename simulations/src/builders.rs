@@ -11,15 +11,15 @@ impl World {
     /// A builder that hangs says nothing until it is told to stop, and then not always.
     pub(crate) fn build(&mut self, node: Name, job: u64, purl: Purl) {
         let hang = if self.is_calm() { 0 } else { self.odds.build_hang };
-        if !self.hangs.chance(hang) {
+        if !self.apart.hangs.chance(hang) {
             let life = self.life_of(node);
             self.after_up_to(self.odds.build_for, Happening::Built { node, life, job, purl });
         }
     }
 
     pub(crate) fn cancel(&mut self, node: Name, job: u64) {
-        if self.hangs.chance(500) {
-            let (life, wait) = (self.life_of(node), self.hangs.between(1..=1000));
+        if self.apart.hangs.chance(500) {
+            let (life, wait) = (self.life_of(node), self.apart.hangs.between(1..=1000));
             self.after(wait, Happening::Stopped { node, life, job });
         }
     }

@@ -10,8 +10,11 @@ use reattest_attestation::log::{Origin, SignedCheckpoint, leaf_hash};
 use reattest_attestation::{Claim, Digest, Purl};
 
 use crate::disk::StoredLog;
+use crate::liar::Forgery;
 use crate::member::Member;
 use crate::network::Name;
+use crate::signer::Signer;
+use crate::sybils::check_strangers;
 
 /// Requests that a node may have open at once: three for heads to each of five peers (they are asked
 /// every 5 seconds and given up after 10), the ranges and the documents that may be under way and as
@@ -43,7 +46,8 @@ pub enum Invariant {
     AttestsOnce,
     /// Honest nodes do not drop honest nodes.
     HonestPeersKept,
-    /// When faults stop, all honest nodes come to hold the same.
+    /// When faults stop, all honest nodes come to hold the same, and their consumers to conclude the
+    /// same.
     Converges,
     /// What an honest consumer accepts, its policy allows, given what is true in the world.
     NoFalseAcceptance,
@@ -90,8 +94,8 @@ pub struct Checkers {
     seen: BTreeMap<(Name, Origin), Seen>,
     /// What nodes know since the last look.
     news: Vec<String>,
-    /// By node, the entries that were looked at, and the releases that they attest.
-    signed: BTreeMap<Name, (usize, BTreeSet<Purl>)>,
+    /// By key, the entries that were looked at, and the releases that they attest.
+    signed: BTreeMap<Origin, (usize, BTreeSet<Purl>)>,
 }
 
 impl Checkers {
@@ -100,11 +104,11 @@ impl Checkers {
         let Some(member) = members.get(&name) else { return Ok(()) };
         for (origin, log) in &member.disk.logs {
             let seen = self.seen.entry((name, origin.clone())).or_default();
-            let author = members.values().find(|author| author.signer.origin == *origin);
-            check_log(seen, origin, log, author)?;
+            check_log(seen, origin, log, author(members, origin))?;
         }
         self.check_acknowledged(name, member, members)?;
-        self.check_votes(name, member)?;
+        self.check_votes(member)?;
+        check_strangers(member)?;
         check_queues(member)
     }
 
@@ -136,7 +140,8 @@ impl Checkers {
                 return Err(Broken::new(Invariant::Acknowledged, found));
             }
             if size > seen.acknowledged {
-                let author = members.iter().find(|(_, author)| author.signer.origin == *origin);
+                let mut all = members.iter();
+                let author = all.find(|(_, author)| author.author_of(origin).is_some());
                 let author = author.map_or("nobody".to_owned(), |(author, _)| author.to_string());
                 self.news.push(format!("{name} holds the log of {author} up to entry {size}"));
             }
@@ -145,8 +150,8 @@ impl Checkers {
         Ok(())
     }
 
-    fn check_votes(&mut self, name: Name, member: &Member) -> Result<(), Broken> {
-        let (looked, attested) = self.signed.entry(name).or_default();
+    fn check_votes(&mut self, member: &Member) -> Result<(), Broken> {
+        let (looked, attested) = self.signed.entry(member.signer.origin.clone()).or_default();
         let key = member.signer.public_key();
         for entry in member.signer.written.get(*looked..).unwrap_or_default() {
             *looked = looked.saturating_add(1);
@@ -159,17 +164,32 @@ impl Checkers {
         Ok(())
     }
 
-    /// Whether a node's signer attested a release.
-    pub(crate) fn attested(&self, name: Name, purl: &Purl) -> bool {
-        self.signed.get(&name).is_some_and(|(_, attested)| attested.contains(purl))
+    /// Whether a node attested a release, with one of its keys.
+    pub(crate) fn attested(&self, member: &Member, purl: &Purl) -> bool {
+        let mut signed = member.keys().filter_map(|signer| self.signed.get(&signer.origin));
+        signed.any(|(_, attested)| attested.contains(purl))
     }
+}
+
+/// Whose log it is, and what else was signed into it.
+#[derive(Debug, Clone, Copy)]
+struct Author<'a> {
+    signer: &'a Signer,
+    forgery: Option<&'a Forgery>,
+}
+
+fn author<'a>(members: &'a Members, origin: &Origin) -> Option<Author<'a>> {
+    members.values().find_map(|member| {
+        let forgery = member.liar.as_ref().and_then(|liar| liar.forgery.as_ref());
+        Some(Author { signer: member.author_of(origin)?, forgery })
+    })
 }
 
 fn check_log(
     seen: &mut Seen,
     origin: &Origin,
     log: &StoredLog,
-    author: Option<&Member>,
+    author: Option<Author<'_>>,
 ) -> Result<(), Broken> {
     let checkpoint = log.head.as_ref().map_or(&[][..], |head| head.checkpoint.as_slice());
     if seen.entries == log.entries.len() && seen.checkpoint == checkpoint {
@@ -201,7 +221,7 @@ fn check_log(
 }
 
 /// The entries under a log's head, where the author signed it and the entries are there.
-fn covered(checkpoint: &[u8], log: &StoredLog, author: &Member) -> Option<u64> {
+fn covered(checkpoint: &[u8], log: &StoredLog, author: Author<'_>) -> Option<u64> {
     let signed = SignedCheckpoint::parse(checkpoint).ok()?;
     let verified = signed.verify(&author.signer.public_key()).ok()?;
     let head = verified.checkpoint();
@@ -224,13 +244,12 @@ fn root(leaves: &[Digest]) -> Digest {
 }
 
 /// Whether entries are a beginning of what the author wrote, in one of its histories.
-fn is_true(entries: &[Vec<u8>], author: &Member) -> bool {
+fn is_true(entries: &[Vec<u8>], author: Author<'_>) -> bool {
     let written = &author.signer.written;
     if written.starts_with(entries) {
         return true;
     }
-    let forgery = author.liar.as_ref().and_then(|liar| liar.forgery.as_ref());
-    forgery.zip(entries.split_last()).is_some_and(|(forgery, (last, before))| {
+    author.forgery.zip(entries.split_last()).is_some_and(|(forgery, (last, before))| {
         *last == forgery.entry
             && u64::try_from(before.len()) == Ok(forgery.index)
             && written.starts_with(before)
@@ -259,15 +278,17 @@ pub fn missing(members: &Members, announced: &BTreeSet<Purl>) -> Option<String> 
     let honest = || members.iter().filter(|(_, member)| member.liar.is_none());
     // Of a log that was forked, nodes hold what they held when they learned of it.
     let documents: BTreeSet<&Digest> =
-        honest().flat_map(|(_, member)| member.signer.documents()).collect();
+        honest().flat_map(|(_, member)| member.keys().flat_map(Signer::documents)).collect();
     for (name, member) in honest() {
         let Some(life) = &member.life else {
             return Some(format!("{name} is down"));
         };
         let sizes: BTreeMap<&Origin, u64> = life.core.logs().collect();
-        for (author, of) in members {
-            let log = &of.signer.origin;
-            let (has, all) = (sizes.get(log).copied().unwrap_or(0), of.signer.written.len());
+        let logs =
+            members.iter().flat_map(|(author, of)| of.keys().map(move |key| (author, of, key)));
+        for (author, of, key) in logs {
+            let log = &key.origin;
+            let (has, all) = (sizes.get(log).copied().unwrap_or(0), key.written.len());
             if of.liar.is_none() && usize::try_from(has) != Ok(all) {
                 return Some(format!("{name} has {has} of {all} entries of {author}"));
             }
@@ -282,7 +303,12 @@ pub fn missing(members: &Members, announced: &BTreeSet<Purl>) -> Option<String> 
         if let Some(document) = documents.iter().find(|digest| !held.contains_key(digest)) {
             return Some(format!("{name} lacks the document {document}"));
         }
-        let attested: BTreeSet<&Purl> = member.signer.attested().collect();
+        let attested: BTreeSet<&Purl> = member.keys().flat_map(Signer::attested).collect();
+        let words: BTreeSet<&Vec<u8>> = honest().flat_map(|(_, other)| &other.disk.words).collect();
+        if words.len() != member.disk.words.len() {
+            let (has, all) = (member.disk.words.len(), words.len());
+            return Some(format!("{name} has {has} of {all} words of operators"));
+        }
         let given_up = |purl: &Purl| {
             let row = life.core.queue().row(purl);
             row.is_some_and(|row| matches!(row.state, State::GivenUp { .. }))

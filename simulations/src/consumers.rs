@@ -12,6 +12,7 @@ use reattest_attestation::{
 
 use crate::canary::{Asked, Canary};
 use crate::checkers::{Broken, Checkers, Invariant, Members};
+use crate::clocks::Clock;
 use crate::disk::{Disk, StoredLog};
 use crate::expected::{Expected, expected, newest, under};
 use crate::failure::Failure;
@@ -24,6 +25,7 @@ use crate::world::World;
 /// The entries under the heads of a disk that say something of a package.
 pub(crate) struct About<'a> {
     pub(crate) log: &'a StoredLog,
+    pub(crate) index: u64,
     pub(crate) entry: &'a [u8],
 }
 
@@ -32,8 +34,8 @@ pub(crate) fn about<'a>(disk: &'a Disk, purl: &Purl) -> BTreeMap<&'a Origin, Vec
     let mut found = BTreeMap::new();
     for (origin, log) in &disk.logs {
         let speaks = |entry: &[u8]| mentions(entry).purls.iter().any(|of| of == purl.as_str());
-        let entries = under(log).iter().filter(|entry| speaks(entry));
-        found.insert(origin, entries.map(|entry| About { log, entry }).collect());
+        let entries = (0..).zip(under(log)).filter(|(_, entry)| speaks(entry));
+        found.insert(origin, entries.map(|(index, entry)| About { log, index, entry }).collect());
     }
     found
 }
@@ -85,7 +87,7 @@ impl Consumer<'_> {
         let asked = Asked { rules: self.rules.clone(), bundle, completeness, now };
         let whole = verdicts(&self.bent(&asked), purl, files)?;
         let about = about(&member.disk, purl);
-        let said = newest(&about, self.members, purl);
+        let said = newest(&about, self.members, &member.disk.words, purl);
         for (file, verdict) in files.iter().zip(&whole) {
             self.check_ground(verdict, purl, *file, now)?;
             // Of a log that comes in, entries count already that no head on the disk covers.
@@ -162,9 +164,9 @@ impl Consumer<'_> {
         let voters = self.rules.voters.iter().enumerate().filter(|(at, _)| believed(*at));
         let behind = voters.filter(|(_, voter)| {
             let mut own = self.members.iter().filter(|(_, one)| one.signer.operator == **voter);
-            own.any(|(name, _)| {
+            own.any(|(name, member)| {
                 let honest = !self.cast.colluders.contains(name);
-                let said = || self.checkers.attested(*name, purl);
+                let said = || self.checkers.attested(member, purl);
                 !honest || (self.cast.says(*name, purl).supports(file) && said())
             })
         });
@@ -238,6 +240,34 @@ impl Consumer<'_> {
 }
 
 impl World {
+    /// Liveness of verdicts: the first release on which two honest nodes that hold the same conclude
+    /// differently, or by other votes, whatever file is asked about and under whatever policy. Their
+    /// reasons may differ in what they tell of a forked log: each holds of it what it held when it
+    /// learned of the fork.
+    pub(crate) fn disagreement(&self) -> Result<Option<String>, Broken> {
+        let now = Clock::default().at(self.now);
+        for purl in &self.announced {
+            let mut first: Option<(Name, Vec<_>)> = None;
+            for (name, member) in self.members.iter().filter(|(_, one)| one.liar.is_none()) {
+                let evidence = member.evidence(&Selector::Package(purl.clone()))?;
+                let Some((bundle, completeness)) = evidence else { continue };
+                let mut said = Vec::new();
+                for rules in &self.rules {
+                    let (rules, bundle) = (rules.clone(), bundle.clone());
+                    let asked = Asked { rules, bundle, completeness, now };
+                    let files = [sound(purl), forged(purl)];
+                    let all = verdicts(&asked, purl, &files)?;
+                    said.extend(all.into_iter().map(|one| (one.verdict, one.quorum, one.votes)));
+                }
+                let (other, agreed) = first.get_or_insert_with(|| (*name, said.clone()));
+                if *agreed != said {
+                    return Ok(Some(format!("{name} and {other} differ on {purl}")));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Some honest consumer asks about both files of a release, each time another.
     pub(crate) fn consume(&mut self) -> Result<(), Failure> {
         let turn = self.asked;
@@ -252,7 +282,7 @@ impl World {
         let (members, cast, canary) = (&self.members, &self.cast, self.options.canary);
         let checkers = &self.checkers;
         let consumer = Consumer { name, members, checkers, cast, rules, canary };
-        let checked = consumer.check(purl, &[sound(purl), forged(purl)], self.clock());
+        let checked = consumer.check(purl, &[sound(purl), forged(purl)], self.clock(name));
         for conclusion in checked.map_err(|broken| self.failure(name, broken))? {
             let times = self.summary.verdicts.entry(conclusion.to_string()).or_default();
             *times = times.saturating_add(1);

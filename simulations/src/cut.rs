@@ -24,6 +24,12 @@ pub enum Trouble {
     Crashes,
     /// Disks are full for a while, or come back old.
     Disks,
+    /// Clocks are wrong, and are set in the middle of work.
+    Clocks,
+    /// Operators revoke keys, and rotate them.
+    Keys,
+    /// Heads of ever new keys are shown around.
+    Sybils,
     /// Builds end in a fault of the machine, or hang.
     Builds,
     /// The liar lies in its answers.
@@ -66,7 +72,13 @@ impl Cut {
                 Trouble::Twice => odds.repeat = 0,
                 Trouble::Builds => (odds.build_fault, odds.build_hang) = (0, 0),
                 Trouble::Lies => odds.lie = 0,
-                Trouble::Splits | Trouble::Crashes | Trouble::Disks | Trouble::Fork => {}
+                Trouble::Splits
+                | Trouble::Crashes
+                | Trouble::Disks
+                | Trouble::Clocks
+                | Trouble::Keys
+                | Trouble::Sybils
+                | Trouble::Fork => {}
             }
         }
         odds

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use reattest::protocol::{Effect, Event, Notice, Request, RequestId, Response, Ticket};
+use reattest::shell::cosigning::Cosigned;
 use reattest::shell::logs::Kept;
 use reattest::signer::messages::{FromSigner, ToSigner};
 use reattest::signer::{Mail, Reply};
@@ -67,7 +68,17 @@ impl Member {
                     self.take(event, now, out)?;
                 }
                 Reply::Builder(receipt) => life.receipt = Some(receipt),
-                // Runs are shorter than a year, nobody is a witness, and nobody waits for an answer.
+                Reply::Node(FromSigner::Ready) => self.take(Event::SignerReady, now, out)?,
+                Reply::Node(FromSigner::Cosigned { origin, cosigned }) => {
+                    let Ok(origin) = origin.parse::<Origin>() else { continue };
+                    let checkpoint = match life.cosigning.answered(&origin, cosigned) {
+                        Cosigned::Note(note) => Some(note),
+                        Cosigned::AskAgain if self.ask_to_cosign(&origin, now, out)? => continue,
+                        Cosigned::AskAgain | Cosigned::Nothing => None,
+                    };
+                    self.take(Event::Cosigned { origin, checkpoint }, now, out)?;
+                }
+                // Runs are shorter than a year, and nobody waits for an answer.
                 Reply::Node(_) => {}
             }
         }
@@ -150,12 +161,34 @@ impl Member {
                 // It is asked for again.
                 let _kept = Envelope::parse(&word).map(|word| life.words.put(&word));
             }
-            // Nobody here follows a registry, is a witness, or dials by itself.
-            Effect::Announce(_) | Effect::Cosign { .. } | Effect::Dial { .. } => {}
+            Effect::Cosign { head } => {
+                let origin = head.origin().clone();
+                if !self.ask_to_cosign(&origin, now, out)? {
+                    return Ok(Some(Event::Cosigned { origin, checkpoint: None }));
+                }
+            }
+            // Nobody here follows a registry, or dials by itself.
+            Effect::Announce(_) | Effect::Dial { .. } => {}
             Effect::Drop(peer) => out.extend(Name::of(&peer).map(Out::Drop)),
             Effect::Notice(notice) => self.notice(notice, out),
         }
         Ok(None)
+    }
+
+    /// Whether the signer was asked to cosign the head of a log.
+    fn ask_to_cosign(
+        &mut self,
+        origin: &Origin,
+        now: Timestamp,
+        out: &mut Vec<Out>,
+    ) -> Result<bool, Halt> {
+        let Some(life) = &self.life else { return Ok(false) };
+        // What cannot be read now is cosigned later.
+        let Ok(Some(question)) = life.cosigning.question(&life.store, origin) else {
+            return Ok(false);
+        };
+        self.mail(Mail::Node(question), now, out)?;
+        Ok(true)
     }
 
     fn gossip(&mut self, bytes: &[u8], out: &mut Vec<Out>) -> Result<(), Broken> {

@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 
 use reattest::entry::claim_of;
+use reattest_attestation::limits::CLOCK_AHEAD_MAX;
 use reattest_attestation::log::{Origin, SignedCheckpoint};
-use reattest_attestation::{Claim, Conclusion, Digest, PublicKey, Purl, Rebuild, Timestamp};
+use reattest_attestation::{
+    Claim, Conclusion, Digest, Envelope, OperatorWord, PublicKey, Purl, Rebuild, Timestamp,
+};
 
 use crate::checkers::Members;
 use crate::consumers::About;
@@ -21,6 +24,17 @@ enum Stance {
     Supports(Digest),
     Against(Digest),
     Contradicts,
+}
+
+impl Stance {
+    /// What two keys of one operator say together.
+    fn and(self, says: Self) -> Self {
+        match self {
+            Self::Silent => says,
+            same if same == says => says,
+            _ => Self::Contradicts,
+        }
+    }
 }
 
 /// A verdict and the supporters behind it.
@@ -37,24 +51,45 @@ pub(crate) struct Expected {
 pub(crate) fn newest(
     about: &BTreeMap<&Origin, Vec<About<'_>>>,
     members: &Members,
+    words: &[Vec<u8>],
     purl: &Purl,
 ) -> BTreeMap<PublicKey, Said> {
     let mut said = BTreeMap::new();
     for (origin, entries) in about {
-        let Some(author) = members.values().find(|member| member.signer.origin == **origin) else {
+        let Some(author) = members.values().find_map(|member| member.author_of(origin)) else {
             continue;
         };
-        let key = author.signer.public_key();
-        let mut rebuilds = entries.iter().rev().filter_map(|about| {
+        let key = author.public_key();
+        // Of a key that was revoked only the entries count that every revocation leaves it.
+        let held = entries.first().map_or(0, |about| under(about.log).len());
+        let held = u64::try_from(held).unwrap_or(0);
+        let good = revoked(words, (origin, held), &key);
+        let counts = |about: &&About<'_>| good.is_none_or(|good| about.index < good);
+        let mut rebuilds = entries.iter().rev().filter(counts).filter_map(|about| {
             let claim = claim_of(&key, about.entry)?;
             let Claim::Rebuild(rebuild) = claim else { return None };
             rebuild.artifacts.iter().any(|artifact| artifact.purl == *purl).then_some(rebuild)
         });
         let newest = rebuilds.next();
         let forked = entries.first().is_some_and(|about| about.log.fork.is_some());
-        said.insert(key, Said { operator: author.signer.operator, newest, forked });
+        let forked = forked && good.is_none();
+        said.insert(key, Said { operator: author.operator, newest, forked });
     }
     said
+}
+
+/// How many entries of a log count after its key was revoked, where it was: those under the head that
+/// its operator names, once the log is here up to that.
+fn revoked(words: &[Vec<u8>], (origin, held): (&Origin, u64), key: &PublicKey) -> Option<u64> {
+    let words = words.iter().filter_map(|word| Envelope::parse(word).ok());
+    let words = words.filter_map(|word| OperatorWord::verify(&word).ok()?.revoked());
+    let of_key = words.filter(|revoked| revoked.revocation().rebuilder == *key);
+    let good = of_key.map(|revoked| {
+        let heads = &revoked.revocation().last_good;
+        let named = heads.iter().find(|head| head.origin == *origin);
+        named.map(|head| head.size).filter(|size| *size <= held).unwrap_or(0)
+    });
+    good.min()
 }
 
 /// What one key says.
@@ -82,7 +117,7 @@ pub(crate) fn expected(
 ) -> Expected {
     let believed = |at: usize| at > 0 || rules.believed_until.is_none_or(|until| now <= until);
     let stances = rules.voters.iter().enumerate().map(|(at, voter)| {
-        if believed(at) { stance(rules, said, voter, purl) } else { Stance::Silent }
+        if believed(at) { stance(rules, said, voter, purl, now) } else { Stance::Silent }
     });
     let stances: Vec<Stance> = stances.collect();
     let count = |is: &dyn Fn(&Stance) -> bool| stances.iter().filter(|stance| is(stance)).count();
@@ -107,8 +142,11 @@ fn stance(
     said: &BTreeMap<PublicKey, Said>,
     voter: &PublicKey,
     purl: &Purl,
+    now: Timestamp,
 ) -> Stance {
-    let mut stance = Stance::Silent;
+    // What its keys say, and what of it may count: support that is dated in the future may not yet.
+    let (mut said_newest, mut stance) = (Stance::Silent, Stance::Silent);
+    let latest = now.as_unix().saturating_add(CLOCK_AHEAD_MAX);
     for one in said.values().filter(|one| one.operator == *voter && !one.forked) {
         let Some(rebuild) = &one.newest else { continue };
         let named = |signer: &String| {
@@ -122,11 +160,11 @@ fn stance(
         } else {
             Stance::Against(artifact.published)
         };
-        stance = match stance {
-            Stance::Silent => says,
-            same if same == says => says,
-            _ => Stance::Contradicts,
-        };
+        said_newest = said_newest.and(says);
+        let early = rebuild.facts.finished.as_unix() > latest;
+        if !early || matches!(says, Stance::Against(_)) {
+            stance = stance.and(says);
+        }
     }
-    stance
+    if said_newest == Stance::Contradicts { said_newest } else { stance }
 }

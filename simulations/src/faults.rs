@@ -130,6 +130,7 @@ impl World {
 
     /// Faults stop: what is down starts when its time has come, and nothing else breaks.
     pub(crate) fn calm(&mut self) {
+        self.right_clocks();
         self.network.heal();
         self.network.faulty = false;
         self.odds.build_fault = 0;

@@ -15,17 +15,18 @@
 //! | what must hold at every step, and once faults stop | [`checkers`] |
 //! | what consumers conclude, and whether they may | [`rules`], [`consumers`], `expected` |
 //! | bugs planted on purpose, which all of that must catch | [`canary`] |
-//! | who is there; what happens, and when | `roster`, `agenda`, `faults`, `wear`, [`world`] |
+//! | who is there; what happens, and when | `roster`, `agenda`, `faults`, `wear`, `operators`, `sybils`, [`clocks`], [`world`] |
 //! | a failure in a smaller world | [`cut`] |
 //! | worlds that are set up by hand, and what they show | `stage`, [`scenarios`] |
 //! | what a policy is worth, computed rather than run | [`whatif`] |
 //! | networks that no machine here can hold, modelled | [`scale`] |
 //!
-//! Deliberately absent so far: clocks that drift, more than one operator that lies. See
+//! Deliberately absent so far: more than one operator that lies. See
 //! `docs/ARCHITECTURE.md` for the wall around the core that makes
 //! this possible.
 
 pub mod odds;
+pub mod clocks;
 pub mod rebuilds;
 pub mod releases;
 pub mod network;
@@ -53,6 +54,8 @@ mod builders;
 pub mod world;
 mod faults;
 mod wear;
+mod operators;
+mod sybils;
 pub mod scale;
 pub mod whatif;
 

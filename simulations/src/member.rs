@@ -9,17 +9,20 @@ use reattest::fault::Fault;
 use reattest::protocol::queue::Room;
 use reattest::protocol::{BuildEnd, Core, Event, Head, Identity, Notice, Queue};
 use reattest::query;
+use reattest::shell::cosigning::Cosigning;
 use reattest::shell::own_log::OwnLog;
 use reattest::shell::recover;
-use reattest::signer::messages::{Receipt, ToSigner};
+use reattest::signer::messages::{FromSigner, Receipt, ToSigner};
 use reattest::signer::{Mail, Reply};
 use reattest::store::index::{Selector, StoredIndex};
 use reattest::store::queue::QueueFile;
 use reattest::store::{LogError, Store};
 use reattest::words::Words;
+use reattest_attestation::log::Origin;
 use reattest_attestation::{Bundle, Completeness, Digest, Purl, Timestamp};
 
 use crate::checkers::{Broken, Invariant};
+use crate::clocks::Clock;
 use crate::disk::{DATA, Disk};
 use crate::liar::Liar;
 use crate::memory::Backup;
@@ -85,6 +88,8 @@ pub struct Life {
     pub own: OwnLog,
     /// The process that signs; it dies with the node's.
     pub signer: reattest::signer::Signer,
+    /// What its signer cosigns, where it is a witness.
+    pub cosigning: Cosigning,
     /// What the builder was told of its last result.
     pub receipt: Option<Receipt>,
     /// Its transport.
@@ -102,10 +107,14 @@ pub struct Member {
     pub disk: Disk,
     /// Its key, and all that was ever signed with it into its log.
     pub signer: Signer,
+    /// The keys that it had before.
+    pub former: Vec<Signer>,
+    /// What it takes for the time.
+    pub clock: Clock,
     /// A copy of its disk, to be put back when it is old.
     pub copy: Option<Backup>,
-    /// The newer disk, while it runs over an old copy.
-    pub newer: Option<Backup>,
+    /// The newer disk, while it runs over an old copy, and how many entries were signed then.
+    pub newer: Option<(Backup, usize)>,
     /// What makes it a liar.
     pub liar: Option<Liar>,
     /// Its life, while it runs.
@@ -118,7 +127,20 @@ impl Member {
     /// A node that does not run yet.
     pub fn new(name: Name, identity: Identity, signer: Signer, liar: Option<Liar>) -> Self {
         let disk = Disk::new(Dice::of(u64::from(name.0)));
-        Self { name, identity, disk, signer, copy: None, newer: None, liar, life: None, lives: 0 }
+        let (copy, newer, life, lives) = (None, None, None, 0);
+        let clock = Clock::default();
+        let former = Vec::new();
+        Self { name, identity, disk, signer, former, clock, copy, newer, liar, life, lives }
+    }
+
+    /// All keys that it ever had.
+    pub fn keys(&self) -> impl Iterator<Item = &Signer> {
+        self.former.iter().chain([&self.signer])
+    }
+
+    /// Its key whose log this is.
+    pub fn author_of(&self, origin: &Origin) -> Option<&Signer> {
+        self.keys().find(|signer| signer.origin == *origin)
     }
 
     /// Starts from what is on disk; what a crash interrupted is finished with the same bytes.
@@ -142,10 +164,13 @@ impl Member {
     /// What a node does before its first event, and what its signer said besides its greeting.
     fn open(&mut self, now: Timestamp) -> Result<(Life, Vec<Reply>), Fault> {
         let (disk, data): (SharedDisk, _) = (self.disk.memory.clone(), Path::new(DATA));
-        let mut signer = self.signer.open(disk.clone(), self.newer.is_some(), now)?;
+        let mut signer =
+            self.signer.open(disk.clone(), (self.name, &self.identity.witnesses), now)?;
         let mut replies = signer.begin()?;
-        let Reply::Node(hello) = replies.remove(0) else {
-            return Err(Fault::text("the signer did not begin with whose log it keeps"));
+        let hello = |reply: &Reply| matches!(reply, Reply::Node(FromSigner::Hello { .. }));
+        let Some(Reply::Node(hello)) = replies.iter().position(hello).map(|at| replies.remove(at))
+        else {
+            return Err(Fault::text("the signer did not say whose log it keeps"));
         };
         let mut store = Store::open_on(disk.clone(), data)?;
         let own = OwnLog::greeted(hello, &mut store)?;
@@ -155,12 +180,25 @@ impl Member {
         let words =
             Words::open_on(disk.clone(), data).map_err(|error| Fault::text(error.to_string()))?;
         let (queue_file, changes) = QueueFile::open_on(disk, data)?;
-        let core = Core::new(self.identity.clone(), recovered, Queue::replayed(ROOM, changes));
+        let core = Core::new(self.identity.clone(), recovered, Queue::replayed(ROOM, changes))
+            .awaiting_signer(own.awaits);
         self.lives = self.lives.saturating_add(1);
         let (transport, receipt) = (Transport::of_life(self.lives), None);
+        let cosigning = Cosigning::default();
         let jobs = BTreeMap::new();
-        let life =
-            Life { core, store, index, words, queue_file, own, signer, receipt, transport, jobs };
+        let life = Life {
+            core,
+            store,
+            index,
+            words,
+            queue_file,
+            own,
+            signer,
+            cosigning,
+            receipt,
+            transport,
+            jobs,
+        };
         Ok((life, replies))
     }
 

@@ -7,6 +7,7 @@ use reattest::protocol::Peer;
 use reattest_attestation::Digest;
 
 use crate::odds::{Dice, Millis, Odds};
+use crate::signer::is_witness;
 
 /// A node of the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +72,10 @@ impl Network {
         }
         for one in ring {
             links.insert(pair(*one, everywhere));
+            // Whoever waits for a witness dials it.
+            if let Some(witness) = ring.iter().find(|other| is_witness(**other) && *other < one) {
+                links.insert(pair(*witness, *one));
+            }
             for other in ring.iter().filter(|other| *other > one) {
                 if dice.chance(odds.link) {
                     links.insert(pair(*one, *other));

@@ -46,6 +46,23 @@ impl Dice {
     }
 }
 
+/// Dice of their own for troubles that are no faults of the network.
+#[derive(Debug)]
+pub(crate) struct Apart {
+    pub(crate) hangs: Dice,
+    pub(crate) disks: Dice,
+    pub(crate) clocks: Dice,
+    pub(crate) keys: Dice,
+    pub(crate) sybils: Dice,
+}
+
+impl Apart {
+    pub(crate) fn of(seed: u64) -> Self {
+        let dice = |turn| Dice::of(seed.rotate_left(turn));
+        Self { hangs: dice(32), disks: dice(16), clocks: dice(8), keys: dice(24), sybils: dice(40) }
+    }
+}
+
 /// How hard this world is. Times are in milliseconds, chances in thousandths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Odds {

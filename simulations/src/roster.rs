@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use reattest::protocol::Identity;
+use reattest_attestation::log::WitnessKey;
 use reattest_attestation::{NetworkId, PublicKey};
 
 use crate::checkers::{Broken, Invariant, Members};
+use crate::clocks::Clock;
 use crate::liar::Liar;
 use crate::member::Member;
 use crate::network::Name;
 use crate::odds::Dice;
-use crate::signer::Signer;
-use crate::world::timestamp;
+use crate::signer::{Signer, is_witness, witness};
 
 /// The operators of all nodes, each once, in the order of the nodes.
 pub(crate) fn operators(members: &Members) -> Vec<PublicKey> {
@@ -46,9 +47,13 @@ pub(crate) fn members(seats: &[Seat], seed: u64) -> Result<Members, Broken> {
     let network: NetworkId = "simulated"
         .parse()
         .map_err(|_| Broken::new(Invariant::SignerWorks, "a network's name".to_owned()))?;
-    let signer =
-        |seat: &Seat| Ok((*seat, Signer::new(seat.name, seat.operator, &network, timestamp(0))?));
+    let signer = |seat: &Seat| {
+        Ok((*seat, Signer::new(seat.name, seat.operator, &network, Clock::default().at(0))?))
+    };
     let signers: Vec<(Seat, Signer)> = seats.iter().map(signer).collect::<Result<_, Broken>>()?;
+    let all: Vec<Name> = seats.iter().map(|seat| seat.name).collect();
+    let witnesses = all.iter().filter(|name| is_witness(**name)).map(|name| witness(*name));
+    let witnesses: Vec<WitnessKey> = witnesses.collect::<Result<_, _>>()?;
     let operators: BTreeSet<_> = signers.iter().map(|(_, signer)| signer.operator).collect();
     let member = |(Seat { name, lies, .. }, signer): (Seat, Signer)| {
         let identity = Identity {
@@ -56,8 +61,8 @@ pub(crate) fn members(seats: &[Seat], seed: u64) -> Result<Members, Broken> {
             operators: operators.clone(),
             own: Some(signer.public_key()),
             rebuilds: true,
-            witnesses: Vec::new(),
-            cosigns: false,
+            witnesses: witnesses.clone(),
+            cosigns: is_witness(name),
             allowed: None,
         };
         // Dice of its own: whether it lies does not move the faults of the network.

@@ -5,7 +5,18 @@ use std::fmt::Write as _;
 use reattest_attestation::{Policy, PublicKey, Timestamp};
 
 use crate::checkers::{Broken, Invariant};
+use crate::network::Name;
 use crate::rebuilds::ARCHIVE;
+use crate::signer::witness;
+
+/// Heads that witnesses saw lately.
+#[derive(Debug, Clone, Copy)]
+pub struct Fresh {
+    /// So many of the world's witnesses.
+    pub witnesses: usize,
+    /// As policies write it.
+    pub max_head_age: &'static str,
+}
 
 /// A policy before it is written down.
 #[derive(Debug, Clone)]
@@ -20,6 +31,8 @@ pub struct Rules {
     pub believed_until: Option<Timestamp>,
     /// Whether evidence that cannot show dissent is refused.
     pub checked: bool,
+    /// How fresh heads must be.
+    pub fresh: Option<Fresh>,
     /// The archives that count.
     pub archives: Vec<&'static str>,
 }
@@ -28,7 +41,15 @@ impl Rules {
     /// k of these operators, and nothing else.
     pub fn new(need: usize, voters: Vec<PublicKey>) -> Self {
         let archives = vec![ARCHIVE];
-        Self { need, max_dissent: None, voters, believed_until: None, checked: false, archives }
+        Self {
+            need,
+            max_dissent: None,
+            voters,
+            believed_until: None,
+            checked: false,
+            fresh: None,
+            archives,
+        }
     }
 
     /// The policies that consumers of a seed's world have, each in its turn.
@@ -61,6 +82,7 @@ impl Rules {
         let mut text = "version = 1\nnetwork = \"simulated\"\n\
                         expires = 2027-01-01T00:00:00Z\n"
             .to_owned();
+        let mut tables = String::new();
         // Writing to a text cannot fail.
         for (at, key) in self.voters.iter().enumerate() {
             let _written = write!(text, "[[operator]]\nname = \"o{at}\"\nkey = \"{key}\"\n");
@@ -75,9 +97,17 @@ impl Rules {
         );
         let names: Vec<String> = (0..self.voters.len()).map(|at| format!("o{at}")).collect();
         let _written = write!(text, "of = {names:?}\nmax_dissent = {}\n", self.limit());
+        if let Some(Fresh { witnesses, max_head_age }) = self.fresh {
+            let _written =
+                write!(text, "witnesses = {witnesses}\nmax_head_age = \"{max_head_age}\"\n");
+            for witness in [Name(0), Name(1)].into_iter().filter_map(|name| witness(name).ok()) {
+                let _written = write!(tables, "[[witness]]\nkey = \"{witness}\"\n");
+            }
+        }
         if self.checked {
             text.push_str("unchecked_dissent = \"refuse\"\n");
         }
+        text.push_str(&tables);
         text
     }
 }

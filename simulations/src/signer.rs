@@ -7,7 +7,7 @@ use reattest::entry::{claim_of, documents_of};
 use reattest::fault::Fault;
 use reattest::signer::custody::Key;
 use reattest::signer::messages::{Attest, Compared};
-use reattest::signer::{Awaiting, Mail, OwnLog, Produced};
+use reattest::signer::{Awaiting, Mail, OwnLog, Produced, Witness};
 use reattest_attestation::log::{Checkpoint, Frontier, Origin, WitnessKey, leaf_hash};
 use reattest_attestation::{
     Announcement, Certificate, Claim, Digest, Envelope, NetworkId, PublicKey, Purl, SecretKey,
@@ -20,7 +20,8 @@ use crate::network::Name;
 use crate::rebuilds::Said;
 use crate::releases::Made;
 
-/// Seconds of validity of a certificate: longer than any run.
+/// Seconds of validity of a certificate, before and after a world begins: longer than any run, and than
+/// any clock is wrong.
 const VALIDITY: i64 = 86_400;
 
 /// The key of a node, and what checkers know of it. What its signer knows is on the node's disk.
@@ -46,6 +47,24 @@ fn sound<T, E: ToString>(result: Result<T, E>) -> Result<T, Broken> {
     result.map_err(|error| Broken::new(Invariant::SignerWorks, error.to_string()))
 }
 
+/// Two nodes of every world are witnesses.
+pub fn is_witness(name: Name) -> bool {
+    name.0 < 2
+}
+
+/// The key that others know a witness by.
+pub fn witness(name: Name) -> Result<WitnessKey, Broken> {
+    sound(WitnessKey::new(&witness_name(name), witness_key(name).public_key()))
+}
+
+fn witness_name(name: Name) -> String {
+    format!("witness-{name}")
+}
+
+fn witness_key(name: Name) -> SecretKey {
+    SecretKey::from_seed(&[name.0.wrapping_add(64); 32])
+}
+
 impl Signer {
     /// The key of one node, certified by the operator of a node.
     pub fn new(
@@ -54,25 +73,48 @@ impl Signer {
         network: &NetworkId,
         now: Timestamp,
     ) -> Result<Self, Broken> {
+        Self::of([name.0.wrapping_add(128); 32], operator, network, now)
+    }
+
+    /// The next key of a node that has an operator of its own.
+    pub fn next(&self, name: Name, now: Timestamp) -> Result<Self, Broken> {
+        let mut seed = self.seed;
+        if let Some(last) = seed.last_mut() {
+            *last = last.wrapping_add(1);
+        }
+        Self::of(seed, name, &self.network, now)
+    }
+
+    fn of(
+        seed: [u8; 32],
+        operator: Name,
+        network: &NetworkId,
+        now: Timestamp,
+    ) -> Result<Self, Broken> {
         let operator = SecretKey::from_seed(&[operator.0; 32]);
-        let seed = [name.0.wrapping_add(128); 32];
         let key = SecretKey::from_seed(&seed);
-        let certificate = Certificate {
-            operator: operator.public_key(),
-            rebuilder: key.public_key(),
-            not_before: now,
-            not_after: Timestamp::from_unix(now.as_unix().saturating_add(VALIDITY)),
-        };
-        let envelope = sound(Envelope::sign(sound(certificate.to_payload())?, &operator))?;
-        Ok(Self {
+        let mut signer = Self {
             network: network.clone(),
             operator: operator.public_key(),
-            certificate: envelope.as_bytes().to_vec(),
+            certificate: Vec::new(),
             origin: Origin::new(network, &key.public_key(), now.year()),
             seed,
             written: Vec::new(),
             rebuilds: Vec::new(),
-        })
+        };
+        let payload = sound(signer.certified(now).to_payload())?;
+        signer.certificate = sound(Envelope::sign(payload, &operator))?.as_bytes().to_vec();
+        Ok(signer)
+    }
+
+    /// What its operator says of the key.
+    pub fn certified(&self, now: Timestamp) -> Certificate {
+        Certificate {
+            operator: self.operator,
+            rebuilder: self.public_key(),
+            not_before: Timestamp::from_unix(now.as_unix().saturating_sub(VALIDITY)),
+            not_after: Timestamp::from_unix(now.as_unix().saturating_add(VALIDITY)),
+        }
     }
 
     fn key(&self) -> SecretKey {
@@ -84,23 +126,25 @@ impl Signer {
         self.key().public_key()
     }
 
-    /// The signer of a node that starts, over what is on its disk. It waits for a witness where the
-    /// disk may be old: nobody plays that one here, and a newer head that peers show must stop it.
+    /// The signer of a node that starts, over what is on its disk. It signs nothing until another
+    /// node, which is a witness, cosigned where its log stands.
     pub fn open(
         &self,
         disk: SharedDisk,
-        behind: bool,
+        (name, witnesses): (Name, &[WitnessKey]),
         now: Timestamp,
     ) -> Result<reattest::signer::Signer, Fault> {
-        let key = (Box::new(self.key()) as Key, self.certificate.clone());
-        let witness = SecretKey::from_seed(&[255; 32]).public_key();
-        let awaiting = match WitnessKey::new("witness", witness) {
-            Ok(witness) if behind => Awaiting::these(vec![witness], 1, now),
-            _ => Awaiting::nobody(),
-        };
         let (data, network) = (Path::new(DATA), self.network.clone());
+        let cosigner = is_witness(name).then(|| {
+            Witness::new(disk.clone(), data, &witness_name(name), Box::new(witness_key(name)))
+        });
+        let own = witness_key(name).public_key();
+        let others: Vec<_> = witnesses.iter().filter(|one| one.key() != own).cloned().collect();
+        let needed = usize::from(!others.is_empty());
+        let key = (Box::new(self.key()) as Key, self.certificate.clone());
+        let awaiting = Awaiting::these(others, needed, now);
         let own = OwnLog::open(disk, data, network, key, awaiting, now)?;
-        Ok(reattest::signer::Signer::new(None, Some(own)))
+        Ok(reattest::signer::Signer::new(cosigner.transpose()?, Some(own)))
     }
 
     /// An entry that the signer handed over: a new one, or the last one again after a crash.

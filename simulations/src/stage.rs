@@ -2,15 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reattest::protocol::Event;
 use reattest::store::index::Selector;
-use reattest_attestation::log::tree::root_of;
-use reattest_attestation::log::{Checkpoint, leaf_hash};
-use reattest_attestation::{Conclusion, Digest, Envelope, PublicKey, Purl, Revocation, SecretKey};
+use reattest_attestation::{Conclusion, Digest, Purl};
 
 use crate::agenda::Happening;
 use crate::canary::Asked;
-use crate::checkers::{Broken, Invariant};
 use crate::consumers::{Consumer, verdicts};
 use crate::failure::{Failure, Options};
 use crate::network::{Name, Network};
@@ -39,7 +35,7 @@ fn quiet() -> Odds {
         split_after: 0,
         split_for: 0,
         crash_after: 0,
-        down_for: 1,
+        down_for: 5_000,
         announce_after: 1,
         build_for: 8_000,
         build_fault: 0,
@@ -109,34 +105,6 @@ impl World {
         Ok(())
     }
 
-    /// The operator of a node.
-    pub(crate) fn operator(&self, name: Name) -> Option<PublicKey> {
-        self.members.get(&name).map(|member| member.signer.operator)
-    }
-
-    /// The operator of a node revokes its key: only the first `good` entries still count.
-    pub(crate) fn revoke(&mut self, name: Name, good: usize) -> Result<(), Failure> {
-        let Some(member) = self.members.get(&name) else { return Ok(()) };
-        let boss = SecretKey::from_seed(&[name.0; 32]);
-        let under = member.signer.written.get(..good).unwrap_or_default();
-        let leaves: Vec<Digest> = under.iter().map(|entry| leaf_hash(entry)).collect();
-        let (origin, size) = (member.signer.origin.clone(), u64::try_from(good).unwrap_or(0));
-        let revocation = Revocation {
-            operator: member.signer.operator,
-            rebuilder: member.signer.public_key(),
-            last_good: vec![Checkpoint { origin, size, root: root_of(&leaves) }],
-            reason: "stolen".to_owned(),
-            revoked: self.clock(),
-        };
-        let payload = revocation.to_payload().map_err(|error| error.to_string());
-        let signed = payload
-            .and_then(|payload| Envelope::sign(payload, &boss).map_err(|error| error.to_string()));
-        match signed {
-            Ok(word) => self.feed(name, vec![Event::Word(word.as_bytes().to_vec())]),
-            Err(why) => Err(self.failure(name, Broken::new(Invariant::SignerWorks, why))),
-        }
-    }
-
     /// What the consumer of a node concludes now. It is checked that it may.
     pub(crate) fn ask(
         &self,
@@ -147,7 +115,7 @@ impl World {
     ) -> Result<Conclusion, Failure> {
         let Some(member) = self.members.get(&name) else { return Ok(Conclusion::Inconclusive) };
         let (members, checkers, cast, now) =
-            (&self.members, &self.checkers, &self.cast, self.clock());
+            (&self.members, &self.checkers, &self.cast, self.clock(name));
         let consumer = Consumer { name, members, checkers, cast, rules, canary: None };
         let evidence = member.evidence(&Selector::Package(purl.clone()));
         let Some((bundle, completeness)) = evidence.map_err(|broken| self.failure(name, broken))?

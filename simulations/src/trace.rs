@@ -83,6 +83,12 @@ pub struct Summary {
     pub restored: u64,
     /// Nodes over an old disk that saw it and stopped.
     pub held: u64,
+    /// Clocks that were set, forth or back.
+    pub clocks: u64,
+    /// Keys that were revoked or rotated.
+    pub keys: u64,
+    /// Keys of operators whom nobody knows, that were shown around.
+    pub sybils: u64,
     /// Partitions.
     pub splits: u64,
     /// Entries that honest nodes logged.
@@ -111,8 +117,8 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "disks      {} full for a while, {} came back old, {} nodes stopped over an old one",
-            self.full, self.restored, self.held
+            "disks      {} full for a while, {} came back old, {} nodes stopped over an old one; {} clocks set, {} keys ended, {} Sybils",
+            self.full, self.restored, self.held, self.clocks, self.keys, self.sybils
         )?;
         writeln!(f, "messages   {} sent, {} came", self.sent, self.came)?;
         writeln!(

@@ -8,18 +8,16 @@ use reattest_attestation::{Purl, Timestamp};
 
 use crate::agenda::{Agenda, Happening};
 use crate::checkers::{Broken, Checkers, Invariant, Members, missing};
+use crate::clocks::Clock;
 use crate::cut::Trouble;
 use crate::failure::{Failure, Options};
 use crate::member::{Halt, Member, Out};
 use crate::network::{Name, Network, Packet};
-use crate::odds::{Dice, Millis, Odds};
+use crate::odds::{Apart, Dice, Millis, Odds};
 use crate::releases::{Cast, release};
 use crate::roster::{Seat, members, operators};
 use crate::rules::Rules;
 use crate::trace::{Summary, Trace};
-
-/// The second at which every world begins: 2026-06-01T00:00:00Z.
-const BEGIN: i64 = 1_780_272_000;
 
 /// Releases that are announced, some of them by several nodes.
 const RELEASES: u64 = 12;
@@ -37,10 +35,8 @@ pub struct World {
     pub odds: Odds,
     pub(crate) options: Options,
     pub(crate) dice: Dice,
-    /// Dice of its own: whether builders hang does not move the faults of the network.
-    pub(crate) hangs: Dice,
-    /// And so for disks.
-    pub(crate) wear: Dice,
+    /// Whether disks fill up, say, does not move the faults of the network.
+    pub(crate) apart: Apart,
     pub(crate) now: Millis,
     agenda: Agenda,
     pub(crate) network: Network,
@@ -76,7 +72,7 @@ impl World {
         let network = Network::draw(&ring, liar, &odds, &mut dice);
         let cast = Cast::drawn(BTreeSet::from([liar, twin]));
         let mut world = Self::still(seed, options, (odds, dice), network, (&seats, cast), liar)?;
-        let soon = timestamp(world.odds.calm_at / 2);
+        let soon = Clock::default().at(world.odds.calm_at / 2);
         world.rules = Rules::drawn(&operators(&world.members), soon);
         world.begin();
         Ok(world)
@@ -106,8 +102,7 @@ impl World {
             odds,
             options,
             dice,
-            hangs: Dice::of(seed.rotate_left(32)),
-            wear: Dice::of(seed.rotate_left(16)),
+            apart: Apart::of(seed),
             now: 0,
             agenda: Agenda::default(),
             network,
@@ -137,6 +132,9 @@ impl World {
         if !self.options.cut.leaves_out(Trouble::Disks) {
             self.begin_wear();
         }
+        self.begin_clocks();
+        self.begin_operators();
+        self.begin_sybils();
         self.after(600, Happening::Dial);
         if !self.options.cut.leaves_out(Trouble::Crashes) {
             self.after_up_to(self.odds.crash_after, Happening::Crash);
@@ -175,7 +173,11 @@ impl World {
         if self.now < self.odds.calm_at {
             return Ok(false);
         }
-        let Some(what) = missing(&self.members, &self.announced) else { return Ok(true) };
+        let mut what = missing(&self.members, &self.announced);
+        if what.is_none() {
+            what = self.disagreement().map_err(|broken| self.failure(self.liar, broken))?;
+        }
+        let Some(what) = what else { return Ok(true) };
         self.trace.line(self.now, &format!("still {what}"));
         self.summary.last_missing.clone_from(&what);
         if self.now < self.odds.calm_at.saturating_add(CONVERGES_WITHIN) {
@@ -186,7 +188,7 @@ impl World {
 
     fn sum_up(mut self) -> Summary {
         let honest = self.members.values().filter(|member| member.liar.is_none());
-        self.summary.entries = honest.map(|member| member.signer.written.len()).sum();
+        self.summary.entries = honest.flat_map(Member::keys).map(|key| key.written.len()).sum();
         let liars = self.members.values().filter_map(|member| member.liar.as_ref());
         self.summary.lies = liars.map(|liar| liar.lies).sum();
         self.summary.lasted = self.now;
@@ -208,9 +210,9 @@ impl World {
         Failure { seed, at, node, broken, trace, knew, odds, releases }
     }
 
-    /// The clock that cores see: whole seconds.
-    pub(crate) fn clock(&self) -> Timestamp {
-        timestamp(self.now)
+    /// The time that a node takes it to be: whole seconds.
+    pub(crate) fn clock(&self, name: Name) -> Timestamp {
+        self.members.get(&name).map(|member| member.clock).unwrap_or_default().at(self.now)
     }
 
     pub(crate) fn after(&mut self, wait: Millis, happening: Happening) {
@@ -251,6 +253,12 @@ impl World {
             }
             Happening::Start(name) => self.start(name),
             Happening::Disk(wear) => self.wear_out(wear),
+            Happening::EndKey => self.end_key(),
+            Happening::Sybils => self.sybils(),
+            Happening::SetClock => {
+                self.set_clock();
+                Ok(())
+            }
             Happening::Split => self.split(),
             Happening::Heal => {
                 self.network.heal();
@@ -270,7 +278,7 @@ impl World {
         name: Name,
         work: impl FnOnce(&mut Member, Timestamp, &mut Vec<Out>) -> Result<(), Halt>,
     ) -> Result<(), Failure> {
-        let (now, mut wishes) = (self.clock(), Vec::new());
+        let (now, mut wishes) = (self.clock(name), Vec::new());
         let Some(member) = self.members.get_mut(&name) else { return Ok(()) };
         let ended = work(member, now, &mut wishes);
         for wish in wishes {
@@ -386,10 +394,4 @@ impl World {
         }
         Ok(())
     }
-}
-
-/// A virtual time as nodes see it.
-pub(crate) fn timestamp(at: Millis) -> Timestamp {
-    let seconds = i64::try_from(at / 1000).unwrap_or(i64::MAX);
-    Timestamp::from_unix(BEGIN.saturating_add(seconds))
 }

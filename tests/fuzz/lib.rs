@@ -7,6 +7,8 @@
 
 #[path = "../../node/src/codec.rs"]
 mod codec;
+#[path = "../../node/src/disk.rs"]
+mod disk;
 #[path = "../../node/src/entry.rs"]
 mod entry;
 #[path = "../../node/src/limits.rs"]

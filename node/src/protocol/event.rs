@@ -132,9 +132,9 @@ pub enum Event {
     NoDocument(Digest),
     /// A document came and could not be written: the disk is full, or worse.
     DocumentNotKept(Digest),
-    /// The signer signs nothing until witnesses showed it the newest head of its own log; or it
-    /// does no longer wait.
-    SignerAwaits(bool),
+    /// The signer waits for nothing any more: witnesses showed it the newest head of its own log, and
+    /// what a crash interrupted is logged.
+    SignerReady,
     /// An operator's word was found on this machine: a command left it here.
     Word(Vec<u8>),
     /// The signer published a new head of the own log, which is on disk already.

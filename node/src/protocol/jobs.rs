@@ -69,6 +69,10 @@ impl Core {
     }
 
     pub(super) fn start_builds(&mut self, now: Timestamp) {
+        // What a crash interrupted may be the outcome of what is to be built.
+        if self.signer_awaits {
+            return;
+        }
         let schedule = &mut self.schedule;
         while schedule.resumed {
             let running: Vec<Class> = schedule.running.values().map(|lease| lease.class).collect();

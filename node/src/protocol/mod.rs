@@ -116,6 +116,13 @@ impl Core {
         core
     }
 
+    /// A core whose signer signs nothing new yet, until [`Event::SignerReady`].
+    #[must_use]
+    pub fn awaiting_signer(mut self, awaits: bool) -> Self {
+        self.signer_awaits = awaits;
+        self
+    }
+
     /// Takes one event and says what is to be done.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -155,7 +162,10 @@ impl Core {
             }
             Event::NoDocument(digest) => self.no_document(digest, now, effects),
             Event::DocumentNotKept(digest) => self.document_not_kept(digest, now),
-            Event::SignerAwaits(awaits) => self.signer_awaits = awaits,
+            Event::SignerReady => {
+                self.signer_awaits = false;
+                self.start_builds(now);
+            }
             Event::Word(word) => self.own_word(&word, effects),
             Event::OwnHead { head, frontier, entries } => {
                 self.own_head(*head, frontier, &entries, now, effects);

@@ -46,7 +46,7 @@ impl Node {
                 self.feed(event);
             }
             FromSigner::Cosigned { origin, cosigned } => self.cosigned(&origin, cosigned),
-            FromSigner::Awaits(awaits) => self.feed(Event::SignerAwaits(awaits)),
+            FromSigner::Ready => self.feed(Event::SignerReady),
             // A witness introduces itself once, and has.
             FromSigner::Witness { .. } => {}
             FromSigner::Failed(why) => return Err(Fault::text(why)),

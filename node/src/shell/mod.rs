@@ -9,6 +9,7 @@ mod node;
 mod conversation;
 mod feeds;
 pub mod own_log;
+pub mod cosigning;
 pub mod logs;
 mod vouching;
 mod notices;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use reattest_attestation::log::{Origin, WitnessKey};
+use reattest_attestation::log::WitnessKey;
 use reattest_attestation::{Digest, PublicKey};
 use serde_bytes::ByteBuf;
 use tokio::sync::{mpsc, oneshot};
@@ -16,6 +16,7 @@ use tokio::time::interval;
 
 use super::behaviour::Finds;
 use super::control::{self, Answer, Call};
+use super::cosigning::Cosigning;
 use super::feeds::Feed;
 use super::http;
 use super::logs::Kept;
@@ -169,8 +170,8 @@ pub(super) struct Node {
     pub(super) fetches: mpsc::Receiver<ToBuilder>,
     /// How often something was refused, by cause.
     pub(super) refused: BTreeMap<Refusal, u64>,
-    /// The size of each log that this witness cosigned last, as its signer said.
-    pub(super) cosigned: BTreeMap<Origin, u64>,
+    /// What this witness's signer is asked to cosign.
+    pub(super) cosigning: Cosigning,
     pub(super) words: Words,
     /// When the directory of words changed last.
     pub(super) words_changed: Option<SystemTime>,
@@ -207,10 +208,11 @@ impl Node {
         let (queue_file, changes) = QueueFile::open(&config.data)?;
         let feeds = config.follow.iter().map(Feed::new).collect();
         let queue = Queue::replayed(config.build.room(), changes);
+        let awaits = own.as_ref().is_some_and(|own| own.awaits);
         let names = policy.operators().iter().map(|operator| (operator.key, operator.name.clone()));
         Ok(Self {
             names: names.collect(),
-            core: Core::new(identity.clone(), recovered, queue),
+            core: Core::new(identity.clone(), recovered, queue).awaiting_signer(awaits),
             config,
             json,
             identity,
@@ -226,7 +228,7 @@ impl Node {
             fetch_done,
             fetches,
             refused: BTreeMap::new(),
-            cosigned: BTreeMap::new(),
+            cosigning: Cosigning::default(),
             words,
             words_changed: None,
             queue_file,

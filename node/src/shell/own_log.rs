@@ -19,6 +19,8 @@ pub struct OwnLog {
     pub operator: PublicKey,
     /// Its name.
     pub origin: Origin,
+    /// Whether its signer signed nothing new yet when it began.
+    pub awaits: bool,
     certificate: Vec<u8>,
     /// Entries that the core knows of.
     told: u64,
@@ -27,9 +29,9 @@ pub struct OwnLog {
 impl OwnLog {
     /// Takes the signer's first message, and puts back what a crash kept from disk.
     pub fn greeted(hello: FromSigner, store: &mut Store) -> Result<Self, Fault> {
-        let (key, certificate, origin, size, checkpoint) = match hello {
-            FromSigner::Hello { key, certificate, origin, size, checkpoint } => {
-                (key, certificate, origin, size, checkpoint)
+        let (key, certificate, origin, size, checkpoint, awaits) = match hello {
+            FromSigner::Hello { key, certificate, origin, size, checkpoint, awaits } => {
+                (key, certificate, origin, size, checkpoint, awaits)
             }
             FromSigner::Failed(why) => return Err(Fault::text(why)),
             _ => return Err(Fault::text("the signer did not begin with whose log it keeps")),
@@ -62,7 +64,10 @@ impl OwnLog {
         if let Some(note) = checkpoint.filter(|note| !has_head(log, note)) {
             publish(log, &note, &certificate)?;
         }
-        Ok(Self { key, operator, origin, certificate: certificate.into_vec(), told: size })
+        // What was never acknowledged may be torn; the signer hands it over again, whole.
+        log.truncate(size)?;
+        let certificate = certificate.into_vec();
+        Ok(Self { key, operator, origin, awaits, certificate, told: size })
     }
 
     /// Stores an entry, and the document of links that it names; what is acknowledged once both are on

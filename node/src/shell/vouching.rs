@@ -1,14 +1,14 @@
 //! What others vouch for: cosignatures of witnesses, and operators' words about keys.
 
+use reattest_attestation::Envelope;
 use reattest_attestation::log::Origin;
-use reattest_attestation::{Digest, Envelope};
 use serde_bytes::ByteBuf;
 
+use super::cosigning::Cosigned;
 use super::node::Node;
 use crate::fault::Fault;
 use crate::protocol::{CheckedHead, Event};
 use crate::signer::messages::{NotCosigned, ToSigner};
-use crate::store::LogError;
 use crate::words::Words;
 
 impl Node {
@@ -28,53 +28,21 @@ impl Node {
 
     /// Whether the signer was asked.
     fn ask_to_cosign(&mut self, origin: &Origin) -> Result<bool, Fault> {
-        let (Some(roles), Some(log)) = (&self.roles, self.store.log(origin)) else {
-            return Ok(false);
-        };
-        let (Some(note), Some(key)) = (log.checkpoint(), log.key()) else { return Ok(false) };
-        let old = self.cosigned.get(origin).copied().unwrap_or(0);
-        let new = note.unverified().size;
-        if old > new {
-            tracing::warn!(%origin, old, new, "this witness cosigned more than is on its disk");
-            return Ok(false);
+        let Some(roles) = &self.roles else { return Ok(false) };
+        let question = self.cosigning.question(&self.store, origin)?;
+        if let Some(question) = &question {
+            roles.tell_signer(question)?;
         }
-        let proof = self.way_of(origin, old, new)?;
-        let checkpoint = ByteBuf::from(note.as_bytes());
-        roles.tell_signer(&ToSigner::Cosign { checkpoint, key, old, proof })?;
-        Ok(true)
-    }
-
-    fn way_of(&self, origin: &Origin, old: u64, new: u64) -> Result<Vec<Digest>, LogError> {
-        if old == 0 || old == new {
-            return Ok(Vec::new());
-        }
-        let log = self.store.log(origin).ok_or_else(|| LogError::Unknown(origin.clone()))?;
-        Ok(log.consistency(old, new)?.map_or_else(Vec::new, |proof| proof.hashes))
+        Ok(question.is_some())
     }
 
     /// The signer cosigned a head, or did not.
-    pub(super) fn cosigned(&mut self, origin: &str, cosigned: Result<ByteBuf, NotCosigned>) {
+    pub(super) fn cosigned(&mut self, origin: &str, answer: Result<ByteBuf, NotCosigned>) {
         let Ok(origin) = origin.parse::<Origin>() else { return };
-        let checkpoint = match cosigned {
-            Ok(note) => {
-                let note = note.into_vec();
-                if let Ok(head) = reattest_attestation::log::SignedCheckpoint::parse(&note) {
-                    self.cosigned.insert(origin.clone(), head.unverified().size);
-                }
-                Some(note)
-            }
-            Err(NotCosigned::Elsewhere { size }) => {
-                // After a start only the signer knows where it stands; it is asked once more.
-                let known = self.cosigned.insert(origin.clone(), size);
-                if known != Some(size) && matches!(self.ask_to_cosign(&origin), Ok(true)) {
-                    return;
-                }
-                None
-            }
-            Err(NotCosigned::Refused(why)) => {
-                tracing::warn!(%origin, why, "the signer does not cosign a head");
-                None
-            }
+        let checkpoint = match self.cosigning.answered(&origin, answer) {
+            Cosigned::Note(note) => Some(note),
+            Cosigned::AskAgain if matches!(self.ask_to_cosign(&origin), Ok(true)) => return,
+            Cosigned::AskAgain | Cosigned::Nothing => None,
         };
         self.feed(Event::Cosigned { origin, checkpoint });
     }

@@ -20,6 +20,7 @@ use crate::setup;
 pub struct Awaiting {
     witnesses: Vec<WitnessKey>,
     needed: usize,
+    /// When this signer began.
     since: Timestamp,
     heard: BTreeSet<PublicKey>,
 }
@@ -52,8 +53,13 @@ impl Awaiting {
 
     /// So many of these are waited for by a signer that begins now.
     pub fn these(witnesses: Vec<WitnessKey>, needed: usize, now: Timestamp) -> Self {
-        let since = Timestamp::from_unix(now.as_unix().saturating_sub(WITNESS_CLOCK_SECONDS));
-        Self { witnesses, needed, since, heard: BTreeSet::new() }
+        Self { witnesses, needed, since: now, heard: BTreeSet::new() }
+    }
+
+    /// A clock that was ahead when this signer began and is right now: it is as if it began now. Else
+    /// no cosignature would be new enough until the wrong time has come.
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        self.since = self.since.min(now);
     }
 
     /// Nobody is waited for.
@@ -70,9 +76,10 @@ impl Awaiting {
     /// Takes in a head of the own log that is not beyond the state; whether that ends the wait.
     pub(super) fn heard(&mut self, head: &VerifiedCheckpoint) -> bool {
         let waited = self.waits();
+        let since = self.since.as_unix().saturating_sub(WITNESS_CLOCK_SECONDS);
         for witness in &self.witnesses {
             let times = head.cosigned_by(witness).unwrap_or_default();
-            if times.last().is_some_and(|time| *time >= self.since) {
+            if times.last().is_some_and(|time| time.as_unix() >= since) {
                 self.heard.insert(witness.key());
             }
         }

@@ -65,7 +65,7 @@ impl Signer {
                 replies.push(Reply::Node(witness.cosign(&checkpoint, &key, old, proof, now)?));
             }
             Mail::Node(message) => match &mut self.own {
-                Some(own) => of_node(own, message, &mut replies)?,
+                Some(own) => of_node(own, message, now, &mut replies)?,
                 None => replies.extend(without_log(&message)),
             },
             Mail::Built(result, files) => {
@@ -92,11 +92,16 @@ impl Signer {
     }
 }
 
-fn of_node(own: &mut OwnLog, message: ToSigner, replies: &mut Vec<Reply>) -> Result<(), Fault> {
+fn of_node(
+    own: &mut OwnLog,
+    message: ToSigner,
+    now: Timestamp,
+    replies: &mut Vec<Reply>,
+) -> Result<(), Fault> {
     match message {
         ToSigner::Announce(purl) => own.ask(Asked::Announcement(purl), replies),
         ToSigner::Stored { size } => own.stored(size, replies),
-        ToSigner::Seen { checkpoint } => own.seen(&checkpoint, replies),
+        ToSigner::Seen { checkpoint } => own.seen(&checkpoint, now, replies),
         ToSigner::Cosign { .. } => Ok(()),
     }
 }

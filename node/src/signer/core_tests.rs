@@ -63,14 +63,15 @@ fn short(replies: &[Reply]) -> Vec<String> {
     };
     let one = |reply: &Reply| match reply {
         Reply::Builder(receipt) => format!("receipt {}", receipt.0.as_ref().unwrap()),
-        Reply::Node(FromSigner::Hello { origin, size, .. }) => {
-            format!("hello {size} of {}", origin.rsplit('/').next().unwrap())
+        Reply::Node(FromSigner::Hello { origin, size, awaits, .. }) => {
+            let waits = if *awaits { ", awaits" } else { "" };
+            format!("hello {size} of {}{waits}", origin.rsplit('/').next().unwrap())
         }
         Reply::Node(FromSigner::Entry { index, .. }) => format!("entry {index}"),
         Reply::Node(FromSigner::Head { checkpoint }) => head(checkpoint),
         Reply::Node(FromSigner::Announced(Ok(index))) => format!("announced {index}"),
         Reply::Node(FromSigner::Announced(Err(_))) => "refused".to_owned(),
-        Reply::Node(FromSigner::Awaits(awaits)) => format!("awaits {awaits}"),
+        Reply::Node(FromSigner::Ready) => "ready".to_owned(),
         other @ Reply::Node(_) => panic!("{other:?}"),
     };
     replies.iter().map(one).collect()
@@ -119,11 +120,12 @@ fn a_new_year_is_a_new_log_and_an_entry_of_the_old_one_is_finished_in_the_old_on
     let Reply::Node(FromSigner::Entry { envelope: begun, .. }) = &begun[0] else { panic!() };
     // It crashes, and starts again in the new year.
     let (mut signer, greeting) = open(home.path(), Awaiting::nobody(), at(1));
-    assert_eq!(short(&greeting), ["hello 1 of 2026", "entry 1"]);
+    assert_eq!(short(&greeting), ["hello 1 of 2026, awaits", "entry 1"]);
     let Reply::Node(FromSigner::Entry { envelope, .. }) = &greeting[1] else { panic!() };
     assert_eq!(envelope, begun, "the same bytes");
     assert!(signer.handle(announce(), at(1)).unwrap().is_empty());
-    let next = ["head 2 of 2026", "hello 0 of 2027", "entry 0"];
+    // Only then is it ready: what was begun is in the log before anything else is built.
+    let next = ["head 2 of 2026", "ready", "hello 0 of 2027", "entry 0"];
     assert_eq!(short(&signer.handle(stored(2), at(1)).unwrap()), next);
     assert_eq!(short(&signer.handle(stored(1), at(1)).unwrap()), ["head 1 of 2027", "announced 0"]);
     let (_, greeting) = open(home.path(), Awaiting::nobody(), at(2));
@@ -139,7 +141,7 @@ fn while_witnesses_are_waited_for_hints_are_refused_and_one_result_waits() {
     let (secret, name) = witness();
     let awaiting = Awaiting::these(vec![name], 1, at(0));
     let (mut signer, greeting) = open(home.path(), awaiting, at(0));
-    assert_eq!(short(&greeting), ["hello 1 of 2026", "awaits true"]);
+    assert_eq!(short(&greeting), ["hello 1 of 2026, awaits"]);
     assert_eq!(short(&signer.handle(announce(), at(0)).unwrap()), ["refused"]);
     let digest = reattest_attestation::Digest::of(b"built");
     let built = vec![Produced::of_bytes(b"built")];
@@ -149,7 +151,7 @@ fn while_witnesses_are_waited_for_hints_are_refused_and_one_result_waits() {
     let head = SignedCheckpoint::parse(&head).unwrap().verify(&key().public_key()).unwrap();
     let cosigned = head.only_cosigned_by(&[]).unwrap().cosign("witness", &secret, at(0)).unwrap();
     let told = signer.handle(seen(cosigned.as_bytes()), at(0)).unwrap();
-    assert_eq!(short(&told), ["awaits false", "entry 1"]);
+    assert_eq!(short(&told), ["ready", "entry 1"]);
 }
 
 #[test]
@@ -167,4 +169,38 @@ fn a_head_that_is_shown_before_the_acknowledgement_stops_the_head_over_the_entry
     let of_key: (super::custody::Key, _) = (Box::new(key()), Vec::new());
     let again = OwnLog::open(disk::local(), old.path(), network, of_key, Awaiting::nobody(), at(2));
     assert!(again.is_err());
+}
+
+#[test]
+fn the_first_entry_is_finished_before_witnesses_are_heard_who_could_tell_nothing_without_it() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut signer, _) = open(home.path(), Awaiting::nobody(), at(0));
+    assert_eq!(short(&signer.handle(announce(), at(0)).unwrap()), ["entry 0"]);
+    drop(signer);
+    let (mut again, greeting) =
+        open(home.path(), Awaiting::these(vec![witness().1], 1, at(1)), at(0));
+    assert_eq!(short(&greeting), ["hello 0 of 2026, awaits", "entry 0"]);
+    // Its head is what the witness is to cosign; nothing else is signed before that.
+    assert_eq!(short(&again.handle(stored(1), at(0)).unwrap()), ["head 1 of 2026"]);
+    assert_eq!(short(&again.handle(announce(), at(0)).unwrap()), ["refused"]);
+}
+
+#[test]
+fn a_clock_that_was_ahead_at_the_start_and_is_set_back_does_not_make_it_wait_for_the_wrong_time() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut signer, _) = open(home.path(), Awaiting::nobody(), at(-9_000));
+    signer.handle(announce(), at(-9_000)).unwrap();
+    let head = last_head(&signer.handle(stored(1), at(-9_000)).unwrap());
+    let head = SignedCheckpoint::parse(&head).unwrap().verify(&key().public_key()).unwrap();
+    let (secret, name) = witness();
+    let at_time = |second| {
+        let note = head.only_cosigned_by(&[]).unwrap().cosign("witness", &secret, at(second));
+        seen(note.unwrap().as_bytes())
+    };
+    // It begins an hour ahead.
+    let ahead = Awaiting::these(vec![name], 1, at(-3_600));
+    let (mut signer, _) = open(home.path(), ahead, at(-3_600));
+    assert!(signer.handle(at_time(-7_300), at(-3_599)).unwrap().is_empty(), "that is old");
+    assert!(signer.handle(at_time(-7_600), at(-7_200)).unwrap().is_empty(), "that is old now, too");
+    assert_eq!(short(&signer.handle(at_time(-7_199), at(-7_199)).unwrap()), ["ready"]);
 }

@@ -47,8 +47,8 @@ pub enum FromSigner {
         /// The note with this witness's line, or why there is none.
         cosigned: Result<ByteBuf, NotCosigned>,
     },
-    /// Whether nothing is signed until witnesses showed where the own log stands.
-    Awaits(bool),
+    /// What the first message said it waits for is there: from here on it signs what is asked.
+    Ready,
     /// The first message: whose log this is, and where it stands.
     Hello {
         /// The rebuilder's key.
@@ -61,6 +61,9 @@ pub enum FromSigner {
         size: u64,
         /// That head.
         checkpoint: Option<ByteBuf>,
+        /// Whether nothing new is signed yet, until [`FromSigner::Ready`]: witnesses are to show first
+        /// where the log stands, or an entry that a crash interrupted comes first.
+        awaits: bool,
     },
     /// Append this entry, sync it, and answer [`ToSigner::Stored`].
     Entry {

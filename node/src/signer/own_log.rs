@@ -64,6 +64,8 @@ pub struct OwnLog {
     journal: Journal,
     state: State,
     awaiting: Awaiting,
+    /// Whether the node is to be told when nothing is waited for any more.
+    unready: bool,
     /// The entry that the node has not stored yet.
     under_way: Option<(Pending, Asker)>,
     waiting: VecDeque<Asked>,
@@ -109,6 +111,7 @@ impl OwnLog {
             journal,
             state,
             awaiting,
+            unready: false,
             under_way: None,
             waiting: VecDeque::new(),
         })
@@ -120,18 +123,29 @@ impl OwnLog {
     }
 
     /// Says where the log stands, and finishes what a crash interrupted, unless witnesses are to be
-    /// heard first. A log that has nothing yet can be behind nothing.
+    /// heard first. A log that has nothing yet can be behind nothing; and of one without a head no
+    /// witness can tell: its first entry, which is there already, is finished before they are heard.
     pub(super) fn begin(&mut self, replies: &mut Vec<Reply>) -> Result<(), Fault> {
-        replies.push(self.hello());
-        let pending = self.journal.pending()?.is_some();
-        if self.state.frontier.size() == 0 && !pending {
+        let headless = self.state.frontier.size() == 0;
+        let unfinished = self.journal.unfinished(&self.origin)?.is_some();
+        if headless && self.journal.pending()?.is_none() {
             self.awaiting = Awaiting::nobody();
         }
-        if self.awaiting.waits() {
-            replies.push(Reply::Node(FromSigner::Awaits(true)));
+        self.unready = self.awaiting.waits() || unfinished;
+        replies.push(self.hello());
+        if self.awaiting.waits() && !headless {
             return Ok(());
         }
         self.finish_pending(replies)
+    }
+
+    /// Says once that nothing is waited for any more: the node looks at its log then, and builds what
+    /// is not in it.
+    fn be_ready(&mut self, replies: &mut Vec<Reply>) {
+        if self.unready && !self.awaiting.waits() && !self.waits_for_node() {
+            self.unready = false;
+            replies.push(Reply::Node(FromSigner::Ready));
+        }
     }
 
     fn hello(&self) -> Reply {
@@ -141,11 +155,18 @@ impl OwnLog {
             origin: self.origin.to_string(),
             size: self.state.frontier.size(),
             checkpoint: self.state.checkpoint.clone(),
+            awaits: self.unready,
         })
     }
 
     /// Somebody showed a head of the own log.
-    pub(super) fn seen(&mut self, note: &[u8], replies: &mut Vec<Reply>) -> Result<(), Fault> {
+    pub(super) fn seen(
+        &mut self,
+        note: &[u8],
+        now: Timestamp,
+        replies: &mut Vec<Reply>,
+    ) -> Result<(), Fault> {
+        self.awaiting.set_back(now);
         let standing = Standing {
             disk: &self.disk,
             directory: &self.directory,
@@ -156,8 +177,8 @@ impl OwnLog {
         };
         let Some(head) = standing.check(note)? else { return Ok(()) };
         if head.checkpoint().origin == self.origin && self.awaiting.heard(&head) {
-            replies.push(Reply::Node(FromSigner::Awaits(false)));
             self.finish_pending(replies)?;
+            self.be_ready(replies);
         }
         Ok(())
     }
@@ -277,6 +298,7 @@ impl OwnLog {
         self.state = state;
         replies.push(Reply::Node(FromSigner::Head { checkpoint }));
         replies.extend(asker.told(Ok(pending.index)));
+        self.be_ready(replies);
         Ok(())
     }
 }

@@ -239,6 +239,7 @@ fn what_a_crash_interrupts_is_finished_with_the_same_bytes() {
     let (again, head) = played.log_one(0);
     assert_eq!(again, first.into_vec());
     assert_eq!(head.verify(&key).unwrap().checkpoint().size, 1);
+    let FromSigner::Ready = played.node.receive().unwrap() else { panic!("it is not ready") };
     played.end();
 
     let (played, _, size) = start(home.path());

@@ -5,11 +5,13 @@
 //! | the network: partitions, floods, heads withheld | `network` |
 //! | what is said: lies, collusion, two versions, evil recipes | `lies` |
 //! | keys: two histories, theft and revocation | `keys` |
+//! | time: heads that stand still, an old disk | `time` |
 //! | numbers: everything at once, fewer and fewer | `numbers` |
 
 mod network;
 mod lies;
 mod keys;
+mod time;
 mod numbers;
 
 use std::fmt::Write as _;
@@ -48,7 +50,7 @@ pub struct Found {
 }
 
 /// All scenarios, in the order of the page.
-pub const SCENARIOS: [Scenario; 11] = [
+pub const SCENARIOS: [Scenario; 13] = [
     network::PARTITION,
     network::FLOOD,
     network::WITHHELD_HEADS,
@@ -58,6 +60,8 @@ pub const SCENARIOS: [Scenario; 11] = [
     lies::EVIL_RECIPES,
     keys::EQUIVOCATION,
     keys::KEY_COMPROMISE,
+    time::FROZEN_HEADS,
+    time::OLD_BACKUP,
     numbers::FLASH_CROWD,
     numbers::SLOW_DECLINE,
 ];
@@ -68,18 +72,15 @@ const HEAD: &str = "# What the network does when it goes wrong
 Made by `reattest-simulations scenario --all`; a test says when it is out of date. Each scenario runs
 seven nodes, each of another operator: the production state machine over a network in memory, builds
 of up to eight seconds, messages of up to 100 ms, and verdicts by the production quorum on what each
-node's disk holds. `4 of 7` is a policy in which four of the seven operators must have reproduced the
-file; as many may dissent as that leaves, or as many as it says. The sound file is what the sources
-give; the forged one is not. Times are virtual, to the second.
+node's disk holds. Nodes 0 and 1 are witnesses; a signer that starts waits for one. `4 of 7` is a
+policy in which four of the seven operators must have reproduced the file; as many may dissent as that
+leaves, or as many as it says. The sound file is what the sources give; the forged one is not. Times
+are virtual, to the second.
 ";
 
 /// What the page says after them.
 const TAIL: &str = "## Not shown here
 
-- **Frozen heads**: a policy's `max_head_age` needs witnesses, and no node of the simulator
-  cosigns yet. `tests/quorum_attacks.rs` shows the rule.
-- **A rebuilder back from a backup**: the simulator's signer is not the production one, which is what
-  refuses to sign behind its own log. `tests/resume.rs` shows it with real processes.
 - **Sizes beyond one machine**: these are seven nodes. `reattest-simulations scale` models larger
   networks; `docs/SCALE.md` has a day of 10,000 nodes.
 ";
