@@ -5,6 +5,7 @@
 //! make bench BENCH=--json         the same as one JSON document
 //! make bench BENCH=store          the rows about a store and catching up with one alone
 //! make bench BENCH=latency        the rows about the time from a head to a verdict alone
+//! make bench BENCH=events         the row about events of the state machine alone
 //! ```
 //!
 //! Nothing here fails for being slow: a goal that does not hold is shown as such. `REATTEST_PROGRAM`
@@ -20,6 +21,7 @@
 )]
 
 mod environments;
+mod events;
 mod latency;
 mod nodes;
 mod rebuilds;
@@ -41,6 +43,9 @@ mod votes;
 #[path = "../../worlds.rs"]
 mod worlds;
 
+/// Rows that can be had alone.
+type Rows = fn(&mut table::Table);
+
 fn main() {
     if store::opened() {
         return;
@@ -51,15 +56,14 @@ fn main() {
     }
     let mut table = table::Table::default();
     let only = |name: &str| std::env::args().any(|argument| argument == name);
-    if only("store") || only("latency") {
-        if only("store") {
-            store::rows(&mut table);
-        } else {
-            latency::rows(&mut table);
-        }
+    let alone: [(&str, Rows); 3] =
+        [("store", store::rows), ("latency", latency::rows), ("events", events::rows)];
+    if let Some((_, rows)) = alone.iter().find(|(name, _)| only(name)) {
+        rows(&mut table);
         return table.lines().iter().for_each(|line| println!("{line}"));
     }
     inside::rows(&mut table);
+    events::rows(&mut table);
     files::rows(&mut table);
     environments::rows(&mut table);
     rebuilds::rows(&mut table);
