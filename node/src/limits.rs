@@ -152,6 +152,14 @@ pub const COSIGN_AT_ONCE: usize = 32;
 /// signer's start.
 pub const WITNESS_CLOCK_SECONDS: i64 = 300;
 
+/// Questions of all peers for entries that are still on their way here: each head that is passed on may bring
+/// one from each peer.
+pub const EARLY_QUESTIONS: usize = 4 * PEERS;
+
+/// Seconds that such a question waits: longer than a range of entries takes, and well below
+/// [`REQUEST_SECONDS`], after which its peer gives up by itself.
+pub const EARLY_SECONDS: i64 = 3;
+
 /// Peers that wait for a cosignature of one log.
 pub const COSIGN_WAITING: usize = 32;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reattest::entry::claim_of;
-use reattest::limits::{DOCUMENTS_ASKED, RANGES};
+use reattest::limits::{DOCUMENTS_ASKED, EARLY_QUESTIONS, RANGES};
 use reattest::protocol::queue::State;
 use reattest_attestation::log::tree::node_hash;
 use reattest_attestation::log::{Origin, SignedCheckpoint, leaf_hash};
@@ -34,7 +34,7 @@ pub enum Invariant {
     Acknowledged,
     /// Messages and queues stay within their limits.
     Bounds,
-    /// Every request is answered exactly once, at once.
+    /// Every request is answered exactly once: at once, or once its entries have come.
     OneAnswer,
     /// A key signs one history, whatever its disk forgot.
     OneHistory,
@@ -267,10 +267,16 @@ fn check_queues(member: &Member) -> Result<(), Broken> {
         let found = format!("its builder works on {:?}", life.jobs);
         return Err(Broken::new(Invariant::Bounds, found));
     }
-    match life.transport.tickets.len() {
-        0 => Ok(()),
-        left => Err(Broken::new(Invariant::OneAnswer, format!("{left} were not answered"))),
+    let (open, early) = (life.transport.tickets.len(), life.core.early_questions());
+    if open != early {
+        let found = format!("{open} questions are open, and {early} of them wait for entries");
+        return Err(Broken::new(Invariant::OneAnswer, found));
     }
+    if early > EARLY_QUESTIONS {
+        let found = format!("{early} questions wait for entries, needed at most {EARLY_QUESTIONS}");
+        return Err(Broken::new(Invariant::Bounds, found));
+    }
+    Ok(())
 }
 
 /// Liveness: the first thing that keeps honest nodes from holding the same.

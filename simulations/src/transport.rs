@@ -131,7 +131,6 @@ impl Transport {
     /// A connection closed; what the core is told of it.
     pub fn disconnect(&mut self, peer: Name) -> Vec<Event> {
         self.connected.remove(&peer);
-        self.tickets.retain(|_, (asker, _)| *asker != peer);
         let open = self.asked.iter().filter(|(_, (asked, _))| *asked == peer);
         let open: Vec<u64> = open.map(|(number, _)| *number).collect();
         let mut events = vec![Event::Disconnected(peer.peer())];

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use reattest_simulations::scale::{Growth, Model, grow, svg};
+use reattest_simulations::scale::{Growth, Model, WAYS, grow, svg};
 
 fn small() -> Model {
     Model {
@@ -12,6 +12,7 @@ fn small() -> Model {
         copies: 7,
         need: 4,
         degree: 6,
+        ways: WAYS,
         bandwidth: 20_000_000,
         build_seconds: 300,
         followed: 10,

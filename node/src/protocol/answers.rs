@@ -5,6 +5,7 @@ use reattest_attestation::log::Origin;
 use serde_bytes::ByteBuf;
 
 use super::Core;
+use super::early::Early;
 use super::effect::{Effect, Notice};
 use super::message::{Head, Request, Response};
 use super::peers::{Peer, RequestId, Ticket};
@@ -21,7 +22,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         let answered = if self.peers.may_request(from, now) {
-            self.answer(ticket, request, now, effects)
+            self.answer(from, ticket, request, now, effects)
         } else {
             Err(Refusal::TooFast)
         };
@@ -33,6 +34,7 @@ impl Core {
 
     fn answer(
         &mut self,
+        peer: &Peer,
         ticket: Ticket,
         request: Request,
         now: Timestamp,
@@ -53,10 +55,16 @@ impl Core {
                 if asked.is_none_or(|count| count > RANGE_ENTRIES) || until > head {
                     return Err(Refusal::SenselessRequest);
                 }
-                effects.push(match self.holding(&origin, head) {
-                    Some(origin) => Effect::Serve { ticket, origin, from, until, head },
-                    None => Effect::Reply { ticket, response: Response::Nothing },
-                });
+                match self.holding(&origin, head) {
+                    Some(origin) => {
+                        effects.push(Effect::Serve { ticket, origin, from, until, head });
+                    }
+                    None => {
+                        let (peer, since) = (peer.clone(), now);
+                        let early = Early { peer, ticket, from, until, head, since };
+                        self.asked_early(&origin, early, effects);
+                    }
+                }
             }
             Request::Consistency { origin, old, new } => {
                 if old == 0 || old > new {

@@ -11,6 +11,7 @@ pub mod refusal;
 pub mod addresses;
 pub mod strangers;
 mod documents;
+mod early;
 mod forks;
 mod heads;
 mod jobs;
@@ -43,6 +44,7 @@ pub use schedule::Listed;
 use crate::entry::claim_of;
 use addresses::Addresses;
 use documents::Documents;
+use early::EarlyQuestions;
 use forks::Doubt;
 use peers::Peers;
 use schedule::Schedule;
@@ -81,6 +83,7 @@ pub struct Core {
     documents: Documents,
     schedule: Schedule,
     duties: Duties,
+    early: EarlyQuestions,
     /// Questions whether a head continues the one that is held.
     doubts: BTreeMap<RequestId, Doubt>,
     /// Questions to witnesses for the own log's newest head.
@@ -102,6 +105,7 @@ impl Core {
             documents: Documents::default(),
             schedule: Schedule::of(queue),
             duties: Duties::default(),
+            early: EarlyQuestions::new(),
             doubts: BTreeMap::new(),
             cosigning: BTreeMap::new(),
             signer_awaits: false,
@@ -242,6 +246,7 @@ impl Core {
     fn tick(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.dial(now, effects);
         self.ask_again(now, effects);
+        self.refuse_early(now, effects);
         self.forget_doubts(now);
         self.strangers.expire(now);
         self.ask_for_heads(now, effects);

@@ -258,6 +258,7 @@ impl Core {
     pub(super) fn disconnected(&mut self, peer: &Peer, now: Timestamp, effects: &mut Vec<Effect>) {
         self.peers.connected.remove(peer);
         self.forget_provider(peer, now, effects);
+        self.forget_early(peer, effects);
         self.dial(now, effects);
     }
 

@@ -265,6 +265,7 @@ impl Core {
         log.frontier = pull.frontier;
         log.stored = Some(pull.target);
         effects.push(Effect::Notice(Notice::Grew { origin: origin.clone(), from, size }));
+        self.answer_early(origin, effects);
         self.cosign(origin, now, effects);
         self.pull_all(now, effects);
         self.ask_for_documents(now, effects);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use reattest_simulations::DEFAULT_SEED;
-use reattest_simulations::scale::{Model, grow, svg};
+use reattest_simulations::scale::{Model, WAYS, grow, svg};
 
 use super::{Said, json, seed, text};
 
@@ -61,6 +61,7 @@ impl Scale {
             copies: self.copies,
             need: self.need,
             degree: self.degree,
+            ways: WAYS,
             bandwidth: self.bandwidth.saturating_mul(1_000_000),
             build_seconds: self.build_seconds,
             followed: self.followed,

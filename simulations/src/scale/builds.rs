@@ -18,7 +18,7 @@ pub(super) struct Release {
 }
 
 /// A day of releases, in their order: every rebuilder takes jobs as they come.
-pub(super) fn day(model: &Model, dice: &mut Dice) -> Vec<Release> {
+pub(super) fn releases(model: &Model, dice: &mut Dice) -> Vec<Release> {
     let mut times: Vec<u64> = (0..model.artifacts).map(|_| dice.below(DAY * 1_000_000)).collect();
     times.sort_unstable();
     let mut free = vec![[0_u64; JOBS]; model.rebuilders];

@@ -1,9 +1,7 @@
 //! Who is linked to whom, and how far apart: a random graph of gossip's mesh.
 
+use super::Model;
 use crate::odds::Dice;
-
-/// The shortest and the longest way of a link, in microseconds: within a country, and around the world.
-const WAY: std::ops::RangeInclusive<u64> = 5_000..=150_000;
 
 /// A link's other end, and microseconds to it.
 #[derive(Debug, Clone, Copy)]
@@ -21,30 +19,39 @@ pub(super) struct Graph {
 impl Graph {
     /// Every node chooses half its degree, and is chosen as often on average; a ring keeps the
     /// graph whole.
-    pub(super) fn draw(nodes: usize, degree: usize, dice: &mut Dice) -> Self {
+    ///
+    /// A choice that is no new link is made again, so that small networks have their links, too: whoever
+    /// is linked to everybody chooses nobody.
+    pub(super) fn draw(model: &Model, dice: &mut Dice) -> Self {
+        let (nodes, ways) = (model.nodes, model.ways);
         let mut graph = Self { links: vec![Vec::new(); nodes] };
+        let bound = u64::try_from(nodes).unwrap_or(u64::MAX);
         for node in 0..nodes {
-            graph.link(node, node.saturating_add(1).checked_rem(nodes).unwrap_or(0), dice);
-            for _ in 1..degree / 2 {
-                let bound = u64::try_from(nodes).unwrap_or(u64::MAX);
-                let other = usize::try_from(dice.below(bound)).unwrap_or(0);
-                graph.link(node, other, dice);
+            let next = node.saturating_add(1).checked_rem(nodes).unwrap_or(0);
+            graph.link(node, next, dice.between(ways.0..=ways.1));
+            for _ in 1..model.degree / 2 {
+                while graph.of(node).len() < nodes.saturating_sub(1) {
+                    let other = usize::try_from(dice.below(bound)).unwrap_or(0);
+                    if graph.link(node, other, dice.between(ways.0..=ways.1)) {
+                        break;
+                    }
+                }
             }
         }
         graph
     }
 
-    fn link(&mut self, one: usize, other: usize, dice: &mut Dice) {
-        let way = dice.between(WAY);
-        let known = self.links.get(one).is_none_or(|links| links.iter().any(|l| l.to == other));
-        if one == other || known {
-            return;
+    /// Links two nodes; false where they are one, or linked already.
+    fn link(&mut self, one: usize, other: usize, way: u64) -> bool {
+        if one == other || self.of(one).iter().any(|link| link.to == other) {
+            return false;
         }
         for (from, to) in [(one, other), (other, one)] {
             if let Some(links) = self.links.get_mut(from) {
                 links.push(Link { to, way });
             }
         }
+        true
     }
 
     /// The links of a node.

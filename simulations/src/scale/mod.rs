@@ -11,18 +11,25 @@
 //! | who is linked to whom, and how far apart | `graph` |
 //! | when rebuilders are done | `builds` |
 //! | when each node has an entry | `spread` |
+//! | what a day of one network comes to | `day` |
 //! | all of it for a growing network, as a table and as a plot | `growth`, `plot` |
+//!
+//! `make bench BENCH=gossip` puts the model beside real nodes.
 
 mod sizes;
 mod graph;
 mod builds;
 mod spread;
+mod day;
 mod growth;
 mod plot;
 
-pub use growth::{Growth, Row, grow};
+pub use day::{Row, day};
+pub use growth::{Growth, grow};
 pub use plot::svg;
+pub use sizes::Sizes;
 
+use reattest::limits::LOGS;
 use serde::Serialize;
 
 /// What is modelled.
@@ -40,6 +47,8 @@ pub struct Model {
     pub need: usize,
     /// Mesh links of a node, on average: gossipsub aims at 6.
     pub degree: usize,
+    /// The shortest and the longest way of a link, in microseconds.
+    pub ways: (u64, u64),
     /// Bits a second of each node, each way.
     pub bandwidth: u64,
     /// The longest build in seconds; the shortest takes a tenth of it.
@@ -49,6 +58,35 @@ pub struct Model {
     /// Decides the graph, the releases and the builds.
     pub seed: u64,
 }
+
+impl Model {
+    /// Whether it can be computed.
+    fn check(&self) -> Result<(), ScaleError> {
+        let wrong = |found: String, needed: String| Err(ScaleError::Numbers { found, needed });
+        if self.rebuilders > LOGS {
+            let found = format!("{} rebuilders", self.rebuilders);
+            return wrong(found, format!("at most {LOGS}: no node follows more logs"));
+        }
+        if self.rebuilders > self.nodes || self.nodes < 3 || self.degree < 2 {
+            let found = format!("{} nodes with {} links each", self.nodes, self.degree);
+            return wrong(
+                found,
+                "3 nodes or more, rebuilders among them, 2 links or more".to_owned(),
+            );
+        }
+        if self.need == 0 || self.need > self.copies || self.copies > self.rebuilders {
+            let found = format!("{} of {} copies", self.need, self.copies);
+            return wrong(
+                found,
+                "1 or more, at most the copies, at most the rebuilders".to_owned(),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The shortest and the longest way of a link, in microseconds: within a country, and around the world.
+pub const WAYS: (u64, u64) = (5_000, 150_000);
 
 /// A model that cannot be computed.
 #[derive(Debug, thiserror::Error)]

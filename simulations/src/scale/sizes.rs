@@ -22,7 +22,7 @@ const NOW: i64 = 1_780_272_000;
 
 /// Lengths of messages in bytes.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Sizes {
+pub struct Sizes {
     /// An attestation: the lower bound of what a follower must receive.
     pub(super) attestation: u64,
     /// A gossiped head, with its certificate.
@@ -31,8 +31,6 @@ pub(super) struct Sizes {
     pub(super) question: u64,
     /// Its answer, with one entry.
     pub(super) answer: u64,
-    /// The answer of a peer that does not have it.
-    pub(super) nothing: u64,
     /// A question for heads.
     pub(super) heads_question: u64,
     /// A head among others in an answer.
@@ -98,23 +96,30 @@ fn length<T: Serialize>(message: &T) -> Result<u64, ScaleError> {
     Ok(count(sound(reattest::codec::encode(message))?.len()))
 }
 
-/// Measures one of each.
-pub(super) fn sizes() -> Result<Sizes, ScaleError> {
-    let Log { origin, head, entry, .. } = log(0)?;
-    let mut bundle = Vec::new();
-    sound(encode_entry(&entry, &mut bundle))?;
-    let answer = Response::Entries { bundle: ByteBuf::from(bundle), proof: Vec::new() };
-    let origin = origin.to_string();
-    let question = Request::Entries { origin: origin.clone(), from: 400, until: 401, head: 401 };
-    Ok(Sizes {
-        attestation: count(entry.len()),
-        head: length(&Gossip::Head(head.clone()))?,
-        question: length(&question)?,
-        answer: length(&answer)?,
-        nothing: length(&Response::Nothing)?,
-        heads_question: length(&Request::Heads { after: origin })?,
-        listed_head: length(&head)?,
-    })
+impl Sizes {
+    /// Of messages about a head and an entry below it.
+    pub fn of(head: &Head, entry: &[u8], origin: &Origin) -> Result<Self, ScaleError> {
+        let mut bundle = Vec::new();
+        sound(encode_entry(entry, &mut bundle))?;
+        let answer = Response::Entries { bundle: ByteBuf::from(bundle), proof: Vec::new() };
+        let origin = origin.to_string();
+        let question =
+            Request::Entries { origin: origin.clone(), from: 400, until: 401, head: 401 };
+        Ok(Self {
+            attestation: count(entry.len()),
+            head: length(&Gossip::Head(head.clone()))?,
+            question: length(&question)?,
+            answer: length(&answer)?,
+            heads_question: length(&Request::Heads { after: origin })?,
+            listed_head: length(head)?,
+        })
+    }
+
+    /// Of messages about an attestation of a rebuilder like any other.
+    pub(super) fn of_samples() -> Result<Self, ScaleError> {
+        let Log { origin, head, entry, .. } = log(0)?;
+        Self::of(&head, &entry, &origin)
+    }
 }
 
 /// Bytes that a core which follows so many logs takes, heads, certificates and one recent entry of

@@ -3,8 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use reattest::limits::TICK;
-
 use super::Model;
 use super::graph::Graph;
 use super::sizes::Sizes;
@@ -12,14 +10,9 @@ use super::sizes::Sizes;
 /// Microseconds in which a node checks a head: two signatures.
 const CHECK: u64 = 300;
 
-/// What one entry cost until all nodes had it.
-#[derive(Debug)]
-pub(super) struct Spread {
-    /// By node, the microsecond from which it has the entry.
-    pub(super) has: Vec<u64>,
-    /// Questions to peers that did not have it yet.
-    pub(super) vain: u64,
-}
+/// Microseconds until an entry and its head are on a node's disk, each synced. Nobody is given an entry
+/// before that.
+const STORE: u64 = 10_000;
 
 /// Microseconds of a message on a link.
 fn sending(bytes: u64, model: &Model) -> u64 {
@@ -27,22 +20,24 @@ fn sending(bytes: u64, model: &Model) -> u64 {
     bits.checked_div(model.bandwidth).unwrap_or(u64::MAX)
 }
 
-/// Lets the head of an entry go out from a node at a time.
-pub(super) fn spread(model: &Model, graph: &Graph, sizes: &Sizes, from: usize, at: u64) -> Spread {
-    let tick = u64::try_from(TICK.as_micros()).unwrap_or(500_000);
+/// Lets the head of an entry go out from a node at a time: by node, the microsecond from which it has
+/// the entry.
+pub(super) fn spread(
+    model: &Model,
+    graph: &Graph,
+    sizes: &Sizes,
+    from: usize,
+    at: u64,
+) -> Vec<u64> {
     let (head, pull) = (sending(sizes.head, model), sending(sizes.answer, model));
     let mut has = vec![u64::MAX; graph.nodes()];
-    let mut vain = 0_u64;
     // When a head comes, to whom, over a link of which way, from a node that has it since when.
     let mut coming = BinaryHeap::from([Reverse((at, from, 0, at))]);
     while let Some(Reverse((heard, node, way, held))) = coming.pop() {
         let Some(own) = has.get_mut(node).filter(|own| **own == u64::MAX) else { continue };
-        // Who does not have it yet says so, and is asked again with the next tick.
-        let arrives = heard.saturating_add(way);
-        let waits = held.saturating_sub(arrives).div_ceil(tick);
-        vain = vain.saturating_add(waits);
-        let asked = heard.saturating_add(waits.saturating_mul(tick));
-        let has_it = asked.saturating_add(way.saturating_mul(2)).saturating_add(pull);
+        // Who does not have it yet answers once it has.
+        let answered = heard.saturating_add(way).max(held);
+        let has_it = answered.saturating_add(way).saturating_add(pull).saturating_add(STORE);
         let has_it = if node == from { at } else { has_it };
         *own = has_it;
         let mut sent = heard.saturating_add(CHECK);
@@ -54,5 +49,5 @@ pub(super) fn spread(model: &Model, graph: &Graph, sizes: &Sizes, from: usize, a
             }
         }
     }
-    Spread { has, vain }
+    has
 }

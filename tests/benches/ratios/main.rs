@@ -5,6 +5,7 @@
 //! make bench BENCH=--json         the same as one JSON document
 //! make bench BENCH=store          the rows about a store and catching up with one alone
 //! make bench BENCH=latency        the rows about the time from a head to a verdict alone
+//! make bench BENCH=gossip         the rows about the model of gossip beside real nodes alone
 //! make bench BENCH=events         the row about events of the state machine alone
 //! ```
 //!
@@ -20,8 +21,10 @@
     reason = "a bench stops at the first surprise, reads the clock and prints a table"
 )]
 
+mod author;
 mod environments;
 mod events;
+mod gossip;
 mod latency;
 mod nodes;
 mod rebuilds;
@@ -56,8 +59,12 @@ fn main() {
     }
     let mut table = table::Table::default();
     let only = |name: &str| std::env::args().any(|argument| argument == name);
-    let alone: [(&str, Rows); 3] =
-        [("store", store::rows), ("latency", latency::rows), ("events", events::rows)];
+    let alone: [(&str, Rows); 4] = [
+        ("store", store::rows),
+        ("latency", latency::rows),
+        ("gossip", gossip::rows),
+        ("events", events::rows),
+    ];
     if let Some((_, rows)) = alone.iter().find(|(name, _)| only(name)) {
         rows(&mut table);
         return table.lines().iter().for_each(|line| println!("{line}"));
@@ -69,6 +76,7 @@ fn main() {
     rebuilds::rows(&mut table);
     store::rows(&mut table);
     latency::rows(&mut table);
+    gossip::rows(&mut table);
     if std::env::args().any(|argument| argument == "--json") {
         println!("{}", table.json());
     } else {

@@ -50,6 +50,11 @@ impl Node {
         Self { program: program.to_owned(), home: home.to_owned(), process }
     }
 
+    /// Its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What `status` says, where the node answers.
     pub(crate) fn status(&self) -> Option<Value> {
         let mut command = Command::new(&self.program);

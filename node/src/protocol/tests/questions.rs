@@ -1,7 +1,7 @@
 //! What peers are asked, how often, and what becomes of their answers.
 
 use super::*;
-use crate::limits::{HEADS_PER_RESPONSE, REQUEST_SECONDS};
+use crate::limits::{EARLY_SECONDS, HEADS_PER_RESPONSE, RANGES_PER_PEER, REQUEST_SECONDS};
 
 #[test]
 fn a_slow_peer_is_neither_asked_twice_nor_punished() {
@@ -167,4 +167,69 @@ fn a_page_of_heads_that_goes_nowhere_is_not_followed_by_another() {
     let (request, after) = heads_asked(&core.handle(page(request), at(0))).unwrap();
     assert_eq!(after, author.origin().to_string(), "a full page has another after it");
     assert_eq!(heads_asked(&core.handle(page(request), at(0))), None);
+}
+
+/// A follower of an author of one entry who heard of the head and asked for the entry, which has not come.
+fn on_its_way(author: &Author) -> (Core, AskedRange) {
+    let mut core = core(&[author], false);
+    for name in ["p", "q", "r"] {
+        connect(&mut core, name);
+    }
+    let range = asked(&gossip(&mut core, "p", author.head(), at(0))).unwrap();
+    (core, range)
+}
+
+/// Another peer asks for the first entry under a head; what is said at once.
+fn asks(core: &mut Core, from: &str, ticket: u64, head: u64, author: &Author) -> Vec<Effect> {
+    let origin = author.origin().to_string();
+    let request = Request::Entries { origin, from: 0, until: 1, head };
+    let event = Event::Asked { from: peer(from), ticket: Ticket(ticket), request };
+    let effects = core.handle(event, at(0));
+    effects.into_iter().filter(|effect| said(effect).is_some()).collect()
+}
+
+/// The ticket of an answer, and whether there is something in it.
+fn said(effect: &Effect) -> Option<(u64, bool)> {
+    match effect {
+        Effect::Serve { ticket, .. } => Some((ticket.0, true)),
+        Effect::Reply { ticket, response: Response::Nothing } => Some((ticket.0, false)),
+        _ => None,
+    }
+}
+
+fn all_said(effects: &[Effect]) -> Vec<(u64, bool)> {
+    effects.iter().filter_map(said).collect()
+}
+
+#[test]
+fn who_asks_before_the_entries_came_is_answered_when_they_have() {
+    let mut author = Author::new(1);
+    author.announce(1);
+    let (mut core, range) = on_its_way(&author);
+    assert!(asks(&mut core, "q", 7, 1, &author).is_empty(), "nothing is said yet");
+    assert_eq!(core.early_questions(), 1);
+    let beyond = asks(&mut core, "q", 8, 2, &author);
+    assert_eq!(all_said(&beyond), [(8, false)], "nobody has heard of that head here");
+    let effects = respond(&mut core, &range, honest(&author.entries, &range, 1));
+    let (_, effects) = store(&mut core, effects);
+    assert_eq!(all_said(&effects), [(7, true)]);
+    assert_eq!(core.early_questions(), 0);
+}
+
+#[test]
+fn an_early_question_waits_for_seconds_and_its_peer_keeps_few() {
+    let mut author = Author::new(1);
+    author.announce(1);
+    let (mut core, _) = on_its_way(&author);
+    let most = u64::try_from(RANGES_PER_PEER).unwrap();
+    let too_many: Vec<Effect> =
+        (0..=most).flat_map(|ticket| asks(&mut core, "q", ticket, 1, &author)).collect();
+    assert_eq!(all_said(&too_many), [(most, false)]);
+    asks(&mut core, "r", 100, 1, &author);
+    assert!(all_said(&core.handle(Event::Tick, at(EARLY_SECONDS - 1))).is_empty());
+    let effects = core.handle(Event::Disconnected(peer("q")), at(EARLY_SECONDS - 1));
+    assert_eq!(all_said(&effects).len(), RANGES_PER_PEER, "their tickets are closed");
+    let effects = core.handle(Event::Tick, at(EARLY_SECONDS));
+    assert_eq!(all_said(&effects), [(100, false)]);
+    assert_eq!(core.early_questions(), 0);
 }
