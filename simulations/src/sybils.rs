@@ -1,7 +1,9 @@
 //! Sybils: one peer shows heads of ever new keys, certified by operators whom nobody ever heard of.
 
-use reattest::limits::STRANGERS;
-use reattest::protocol::{Gossip, Head};
+use std::collections::BTreeMap;
+
+use reattest::limits::{STRANGERS, STRANGERS_PER_PEER};
+use reattest::protocol::{Gossip, Head, Peer};
 use reattest_attestation::log::{Checkpoint, Origin};
 use reattest_attestation::{Certificate, Digest, Envelope, SecretKey, Sign as _, Timestamp};
 use serde_bytes::ByteBuf;
@@ -79,12 +81,21 @@ fn sybil(member: &Member, number: u64, now: Timestamp) -> Result<Vec<u8>, String
     Gossip::Head(head).encode().map_err(|error| said(&error))
 }
 
-/// Strangers take no more of a node's memory than their share.
+/// Strangers take no more of a node's memory than their share, and those of one peer no more than its own.
 pub(crate) fn check_strangers(member: &Member) -> Result<(), Broken> {
-    let heard_of = member.life.as_ref().map_or(0, |life| life.core.strangers().count());
-    if heard_of <= STRANGERS {
+    let Some(life) = &member.life else { return Ok(()) };
+    let mut by_peer: BTreeMap<&Peer, usize> = BTreeMap::new();
+    for (_, stranger) in life.core.strangers() {
+        let count = by_peer.entry(&stranger.from).or_default();
+        *count = count.saturating_add(1);
+    }
+    let all: usize = by_peer.values().sum();
+    let most = by_peer.values().max().copied().unwrap_or(0);
+    if all <= STRANGERS && most <= STRANGERS_PER_PEER {
         return Ok(());
     }
-    let found = format!("{heard_of} logs of strangers, at most {STRANGERS} have room");
+    let found = format!(
+        "{all} logs of strangers and {most} of one peer, at most {STRANGERS} and {STRANGERS_PER_PEER} have room"
+    );
     Err(Broken::new(Invariant::Bounds, found))
 }

@@ -24,7 +24,8 @@ pub struct Stranger {
     pub operator: PublicKey,
     /// The size of the newest head that was shown.
     pub size: u64,
-    from: Peer,
+    /// The peer that showed it first.
+    pub from: Peer,
     at: Timestamp,
 }
 
