@@ -55,15 +55,12 @@ impl Core {
                 if asked.is_none_or(|count| count > RANGE_ENTRIES) || until > head {
                     return Err(Refusal::SenselessRequest);
                 }
-                match self.holding(&origin, head) {
-                    Some(origin) => {
-                        effects.push(Effect::Serve { ticket, origin, from, until, head });
-                    }
-                    None => {
-                        let (peer, since) = (peer.clone(), now);
-                        let early = Early { peer, ticket, from, until, head, since };
-                        self.asked_early(&origin, early, effects);
-                    }
+                if let Some(origin) = self.holding(&origin, head) {
+                    effects.push(Effect::Serve { ticket, origin, from, until, head });
+                } else {
+                    let (peer, since) = (peer.clone(), now);
+                    let early = Early { peer, ticket, from, until, head, since };
+                    self.asked_early(&origin, early, effects);
                 }
             }
             Request::Consistency { origin, old, new } => {

@@ -87,7 +87,7 @@ fn watch(nodes: &[Node], homes: &[PathBuf], own: &Path, sent: &Receiver<Sent>) -
         match sent.try_recv() {
             Ok((_, at)) => heads.push((at, fs::metadata(tail(own).unwrap()).unwrap().len())),
             Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => panic!("the author ended"),
+            Err(TryRecvError::Disconnected) => unreachable!("the author ended"),
         }
         let now = Instant::now();
         for (grown, home) in grown.iter_mut().zip(homes) {
@@ -130,7 +130,7 @@ fn bytes(counted: &[(Instant, u64)], first: Instant) -> f64 {
         (until.1.saturating_sub(from.1)) as f64 / (until.0 - from.0).as_secs_f64()
     };
     // Connections begin with handshakes and a question for all heads.
-    let calm = first - BEFORE / 2;
+    let calm = first.checked_sub(BEFORE / 2).unwrap();
     let before = counted.iter().find(|(at, _)| *at >= calm).unwrap();
     let begin = counted.iter().rev().find(|(at, _)| *at <= first).unwrap();
     let end = counted.last().unwrap();
