@@ -1,6 +1,7 @@
 //! Heads of logs: whose they are, whether they may be believed, and which is the newest.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use reattest_attestation::log::{Frontier, Origin, SignedCheckpoint, VerifiedCheckpoint};
 use reattest_attestation::{Certificate, Digest, Envelope, PublicKey, Timestamp};
@@ -18,6 +19,7 @@ use crate::limits::{LOGS, OLDER_HEADS};
 #[derive(Debug, Clone)]
 pub struct CheckedHead {
     checkpoint: VerifiedCheckpoint,
+    certificate: Arc<Certificate>,
     head: Head,
 }
 
@@ -47,25 +49,25 @@ impl CheckedHead {
     /// Checks a head: the certificate by its operator, the operator by the policy, the checkpoint
     /// by the certified key, the origin by the network and the key.
     pub fn check(identity: &Identity, head: Head, now: Timestamp) -> Result<Self, Refusal> {
-        let certificate = certificate_of(&head.certificate)?;
+        let certificate = Arc::new(certificate_of(&head.certificate)?);
         if !identity.operators.contains(&certificate.operator) {
             return Err(Refusal::UnknownOperator);
         }
-        Self::certified(identity, head, &certificate, now)
+        Self::certified(identity, head, certificate, now)
     }
 
     /// Checks a head whose certificate was read already.
     pub(super) fn certified(
         identity: &Identity,
         head: Head,
-        certificate: &Certificate,
+        certificate: Arc<Certificate>,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         let checkpoint = checkpoint_of(identity, &certificate.rebuilder, &head.checkpoint)?;
         if now < certificate.not_before || now > certificate.not_after {
             return Err(Refusal::CertificateNotValidNow);
         }
-        Ok(Self { checkpoint, head })
+        Ok(Self { checkpoint, certificate, head })
     }
 
     /// The log.
@@ -107,7 +109,7 @@ impl CheckedHead {
         let checkpoint_bytes = ByteBuf::from(note.as_bytes());
         let head =
             Head { certificate: self.head.certificate.clone(), checkpoint: checkpoint_bytes };
-        Some(Self { checkpoint, head })
+        Some(Self { checkpoint, certificate: self.certificate.clone(), head })
     }
 }
 
@@ -166,6 +168,13 @@ impl Followed {
         heads.into_iter().flatten().any(|head| head.head.checkpoint == note)
     }
 
+    /// The certificate that these bytes were found to be when a head of this log came with them.
+    fn certificate(&self, bytes: &[u8]) -> Option<Arc<Certificate>> {
+        let heads = [self.stored.as_ref(), self.wanted.as_ref()];
+        let same = heads.into_iter().flatten().find(|known| known.head.certificate == bytes)?;
+        Some(same.certificate.clone())
+    }
+
     /// Notes that a peer showed this size.
     pub(super) fn shown(&mut self, peer: &Peer, size: u64) {
         let largest = self.providers.entry(peer.clone()).or_default();
@@ -203,11 +212,11 @@ impl Core {
             let size = self.logs.get(&origin).map_or(0, Followed::size);
             return self.shown_again(from, &origin, size, now, effects);
         }
-        let certificate = certificate_of(&head.certificate)?;
+        let certificate = self.certificate_of_head(&head)?;
         if !self.identity.operators.contains(&certificate.operator) {
             return self.learn_stranger(from, head, &certificate, now);
         }
-        let head = CheckedHead::certified(&self.identity, head, &certificate, now)?;
+        let head = CheckedHead::certified(&self.identity, head, certificate, now)?;
         let head = self.only_known_witnesses(head);
         let origin = head.origin().clone();
         if self.logs.len() >= LOGS && !self.logs.contains_key(&origin) {
@@ -219,6 +228,15 @@ impl Core {
         let log = self.logs.entry(origin.clone()).or_default();
         log.shown(from, head.size());
         self.compare_or_want(&origin, head, now, effects)
+    }
+
+    /// A head's certificate, which is checked where the last head of its log came with another.
+    fn certificate_of_head(&self, head: &Head) -> Result<Arc<Certificate>, Refusal> {
+        let log = claimed(head).and_then(|(origin, _)| self.logs.get(&origin));
+        match log.and_then(|log| log.certificate(&head.certificate)) {
+            Some(known) => Ok(known),
+            None => Ok(Arc::new(certificate_of(&head.certificate)?)),
+        }
     }
 
     /// The log whose newest note this is, byte for byte: nothing about it needs to be checked again.

@@ -5,6 +5,7 @@
 //! passed on so that nodes with different policies can be neighbours.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use reattest_attestation::log::Origin;
 use reattest_attestation::{Certificate, PublicKey, Timestamp};
@@ -91,7 +92,8 @@ impl Core {
         certificate: &Certificate,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let head = CheckedHead::certified(&self.identity, head, certificate, now)?;
+        let head =
+            CheckedHead::certified(&self.identity, head, Arc::new(certificate.clone()), now)?;
         let stranger = Stranger {
             operator: certificate.operator,
             size: head.size(),
