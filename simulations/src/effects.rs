@@ -125,6 +125,9 @@ impl Member {
             }
             Effect::Extend(range) => return Ok(Some(life.kept().extend(&range))),
             Effect::Rewind { origin, size } => life.kept().rewind(&origin, size),
+            Effect::KeepFork { origin, proof } => {
+                return Ok(life.kept().keep_fork(origin, &proof));
+            }
             Effect::StoreHead { head } => return Ok(Some(life.kept().store_head(&head))),
             Effect::Compare { head, with } => {
                 let held = life.kept().way(head.origin(), head.size(), with);
@@ -158,8 +161,10 @@ impl Member {
                 self.mail(Mail::Node(ToSigner::Seen { checkpoint }), now, out)?;
             }
             Effect::StoreWord(word) => {
-                // It is asked for again.
-                let _kept = Envelope::parse(&word).map(|word| life.words.put(&word));
+                let Ok(word) = Envelope::parse(&word) else { return Ok(None) };
+                if life.words.put(&word).is_err() {
+                    return Ok(Some(Event::WordNotKept(word.digest())));
+                }
             }
             Effect::Cosign { head } => {
                 let origin = head.origin().clone();
@@ -230,17 +235,8 @@ impl Member {
 
     fn notice(&mut self, notice: Notice, out: &mut Vec<Out>) {
         let Some(life) = &mut self.life else { return };
-        match &notice {
-            Notice::Forked { origin, proof } => {
-                if let (Some(proof), Ok(log)) = (proof.proof(), life.store.log_mut(origin)) {
-                    // Where it was not kept, it is proven again to whoever shows both heads.
-                    let _kept = log.keep_fork(&proof);
-                }
-            }
-            Notice::Grew { .. } => {
-                let _caught_up = life.index.catch_up(&life.store);
-            }
-            _ => {}
+        if let Notice::Grew { .. } = &notice {
+            let _caught_up = life.index.catch_up(&life.store);
         }
         out.push(Out::Said(notice));
     }

@@ -106,6 +106,13 @@ pub enum Effect {
         /// The checkpoint: a C2SP signed note.
         checkpoint: Vec<u8>,
     },
+    /// Keep the proof that a log's key signed two histories.
+    KeepFork {
+        /// Which log.
+        origin: Origin,
+        /// The proof.
+        proof: Box<Fork>,
+    },
     /// Keep an operator's word.
     StoreWord(Vec<u8>),
     /// Open a connection.

@@ -128,6 +128,13 @@ pub enum Event {
         /// The head's note with the witness's line; none where it was refused.
         checkpoint: Option<Vec<u8>>,
     },
+    /// What [`Effect::KeepFork`] asked for could not be written.
+    ForkNotKept {
+        /// Which log.
+        origin: Origin,
+    },
+    /// An operator's word could not be written; its digest.
+    WordNotKept(Digest),
     /// What [`Effect::FindDocument`] asked for is not on disk.
     NoDocument(Digest),
     /// A document came and could not be written: the disk is full, or worse.

@@ -129,6 +129,7 @@ impl Core {
         if let Ok(bytes) = Gossip::Fork(proof.clone()).encode() {
             effects.push(Effect::Publish(bytes));
         }
+        effects.push(Effect::KeepFork { origin: origin.clone(), proof: proof.clone() });
         effects.push(Effect::Notice(Notice::Forked { origin, proof }));
     }
 

@@ -162,6 +162,11 @@ impl Followed {
         self.forked.is_some()
     }
 
+    /// The proof that the key signed two histories.
+    pub(super) fn fork(&self) -> Option<&Fork> {
+        self.forked.as_deref()
+    }
+
     /// Whether this very note is the newest that is held or wanted.
     fn has_note(&self, note: &[u8]) -> bool {
         let heads = [self.stored.as_ref(), self.wanted.as_ref()];

@@ -22,6 +22,7 @@ mod pull;
 mod rates;
 mod schedule;
 mod sync;
+mod unkept;
 mod witnesses;
 mod words;
 
@@ -49,6 +50,7 @@ use forks::Doubt;
 use peers::Peers;
 use schedule::Schedule;
 use strangers::Strangers;
+use unkept::Unkept;
 use witnesses::Duties;
 use words::Words;
 
@@ -78,6 +80,8 @@ pub struct Core {
     logs: BTreeMap<Origin, Followed>,
     strangers: Strangers,
     words: Words,
+    /// What could not be written when it was learned.
+    unkept: Unkept,
     peers: Peers,
     addresses: Addresses,
     documents: Documents,
@@ -100,6 +104,7 @@ impl Core {
             logs: BTreeMap::new(),
             strangers: Strangers::default(),
             words: Words::default(),
+            unkept: Unkept::default(),
             peers: Peers::default(),
             addresses: Addresses::default(),
             documents: Documents::default(),
@@ -165,6 +170,8 @@ impl Core {
                 self.cosigned(&origin, checkpoint.as_deref(), now, effects);
             }
             Event::NoDocument(digest) => self.no_document(digest, now, effects),
+            Event::ForkNotKept { origin } => self.fork_not_kept(origin),
+            Event::WordNotKept(digest) => self.word_not_kept(digest),
             Event::DocumentNotKept(digest) => self.document_not_kept(digest, now),
             Event::SignerReady => {
                 self.signer_awaits = false;
@@ -248,6 +255,7 @@ impl Core {
         self.ask_again(now, effects);
         self.refuse_early(now, effects);
         self.forget_doubts(now);
+        self.keep_again(effects);
         self.strangers.expire(now);
         self.ask_for_heads(now, effects);
         self.ask_for_documents(now, effects);

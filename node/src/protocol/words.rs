@@ -18,6 +18,13 @@ pub(super) struct Words {
     of: BTreeMap<PublicKey, BTreeSet<Digest>>,
 }
 
+impl Words {
+    /// The word of this digest.
+    pub(super) fn get(&self, digest: &Digest) -> Option<&[u8]> {
+        self.held.get(digest).map(Vec::as_slice)
+    }
+}
+
 /// Reads a word that is worth carrying: a certificate travels with its head.
 fn word_of(bytes: &[u8]) -> Result<(PublicKey, Digest), Refusal> {
     let envelope = Envelope::parse(bytes).map_err(|_| Refusal::BadWord)?;

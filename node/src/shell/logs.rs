@@ -6,7 +6,7 @@ use reattest_attestation::log::{ConsistencyProof, Origin};
 use serde_bytes::ByteBuf;
 
 use crate::limits::RESPONSE_ENTRY_BYTES;
-use crate::protocol::{CheckedHead, Event, ProvenRange, Response};
+use crate::protocol::{CheckedHead, Event, Fork, ProvenRange, Response};
 use crate::store::index::StoredIndex;
 use crate::store::{LogError, Store};
 
@@ -93,6 +93,16 @@ impl Kept<'_> {
         if let Err(error) = done {
             tracing::error!(log = %origin, %error, "entries beyond a log's head stay on disk");
         }
+    }
+
+    /// Keeps the proof of a fork; an event where the disk does not take it.
+    pub fn keep_fork(&mut self, origin: Origin, fork: &Fork) -> Option<Event> {
+        // What is no proof cannot be kept, and nobody is accused by it.
+        let proof = fork.proof()?;
+        let kept = self.store.log_mut(&origin).and_then(|log| log.keep_fork(&proof));
+        let Err(error) = kept else { return None };
+        tracing::error!(log = %origin, %error, "the proof of a fork was not kept; it is tried again");
+        Some(Event::ForkNotKept { origin })
     }
 
     /// Makes the entries under a head durable, and publishes it.

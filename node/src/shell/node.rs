@@ -337,6 +337,7 @@ impl Node {
             }
             Effect::Extend(range) => return Some(self.kept().extend(&range)),
             Effect::Rewind { origin, size } => self.kept().rewind(&origin, size),
+            Effect::KeepFork { origin, proof } => return self.kept().keep_fork(origin, &proof),
             Effect::StoreHead { head } => return Some(self.kept().store_head(&head)),
             Effect::Compare { head, with } => {
                 let held = self.kept().way(head.origin(), head.size(), with);
@@ -344,7 +345,7 @@ impl Node {
             }
             Effect::Cosign { head } => return self.cosign(&head),
             Effect::ShowSigner { checkpoint } => self.show_signer(checkpoint),
-            Effect::StoreWord(word) => self.store_word(&word),
+            Effect::StoreWord(word) => return self.store_word(&word),
             Effect::Dial { peer, address } => self.transport.dial(peer.as_ref(), &address),
             Effect::FindDocument(digest) => {
                 return (!self.store.has_document(digest)).then_some(Event::NoDocument(digest));

@@ -22,13 +22,7 @@ impl Node {
                 let said = self.words_of(&origin, from, size);
                 self.report(&Report::Grew { operator: self.operator_of(&origin), size, said });
             }
-            Notice::Forked { origin, proof } => {
-                let kept = proof
-                    .proof()
-                    .map(|proof| self.store.log_mut(&origin).and_then(|log| log.keep_fork(&proof)));
-                if let Some(Err(error)) = kept {
-                    tracing::error!(%error, "the proof of a fork was not kept");
-                }
+            Notice::Forked { origin, .. } => {
                 self.report(&Report::Forked { operator: self.operator_of(&origin) });
             }
             Notice::RolledBack { origin, peer, shown, before } => {

@@ -58,11 +58,11 @@ impl Node {
     }
 
     /// Keeps a word that peers brought.
-    pub(super) fn store_word(&mut self, word: &[u8]) {
-        let Ok(envelope) = Envelope::parse(word) else { return };
-        if let Err(error) = self.words.put(&envelope) {
-            tracing::warn!(%error, "an operator's word was not kept");
-        }
+    pub(super) fn store_word(&mut self, word: &[u8]) -> Option<Event> {
+        let envelope = Envelope::parse(word).ok()?;
+        let Err(error) = self.words.put(&envelope) else { return None };
+        tracing::error!(%error, "an operator's word was not kept; it is tried again");
+        Some(Event::WordNotKept(envelope.digest()))
     }
 
     /// Takes in the words on disk: those of a former life, and those that commands left since.

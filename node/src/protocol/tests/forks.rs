@@ -53,6 +53,14 @@ fn two_heads_of_one_size_are_a_fork_and_their_proof_is_kept() {
         panic!("{effects:?}")
     };
     assert_eq!(forks[..], std::slice::from_ref(&proof)[..]);
+    // A disk that was full is asked again, until it takes the proof.
+    let kept = |effects: Vec<Effect>| {
+        effects.iter().any(|effect| matches!(effect, Effect::KeepFork { origin, .. } if *origin == author.origin()))
+    };
+    assert!(!kept(core.handle(Event::Tick, at(1))));
+    core.handle(Event::ForkNotKept { origin: author.origin() }, at(1));
+    assert!(kept(core.handle(Event::Tick, at(1))));
+    assert!(!kept(core.handle(Event::Tick, at(1))));
     // What is no proof costs whoever sends it.
     let mut core = super::core(&[&author], false);
     connect(&mut core, "p");
@@ -226,6 +234,12 @@ fn an_operators_words_are_kept_and_carried_and_nobody_elses() {
         |effect: &Effect| matches!(effect, Effect::StoreWord(bytes) if bytes == word.as_bytes());
     assert!(effects.iter().any(stored));
     assert_eq!(judged(&told(&mut core, &word)), Judgement::Ignore, "known");
+    // A disk that was full is asked again, until it takes the word.
+    let tick = |core: &mut Core| core.handle(Event::Tick, at(1));
+    assert!(!tick(&mut core).iter().any(stored));
+    core.handle(Event::WordNotKept(word.digest()), at(1));
+    assert!(tick(&mut core).iter().any(stored));
+    assert!(!tick(&mut core).iter().any(stored));
     let cases = [
         (signed(&stranger, &stranger.operator, 0), Refusal::UnknownOperator),
         (signed(&author, &author.rebuilder, 0), Refusal::BadWord),
