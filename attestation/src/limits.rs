@@ -81,6 +81,16 @@ pub const OPERATORS_MAX: usize = 1_024;
 /// `[[authority]]` tables of a policy, keys of one, and tags of an operator.
 pub const POLICY_LIST_MAX: usize = 256;
 
+/// `[[environment]]` tables of a policy: each request is held against every one.
+pub const ENVIRONMENTS_MAX: usize = 256;
+
+/// Labels of one deployment request or one environment's scope: stage, region, team and their like.
+pub const LABELS_MAX: usize = 32;
+
+/// Bytes of a label's name and of its value: those of cluster labels are at most 63, prefixes of
+/// names come on top.
+pub const LABEL_MAX: usize = 128;
+
 /// Reasons of one verdict: a reader acts on the first few, and rules come before statements.
 pub const REASONS_MAX: usize = 64;
 

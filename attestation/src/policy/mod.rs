@@ -3,11 +3,16 @@
 //! Deliberately small, so that every refusal can say what to change. Mistakes are refused when the
 //! file is read, with line and column; only the clock is left to [`crate::conclude`].
 
+mod environment;
 mod formula;
 mod mistake;
 mod read;
+mod read_environment;
 mod read_quorum;
 
+pub use environment::{
+    DeploymentRequest, Door, Environment, EnvironmentError, LabelError, Scope, WhenUnavailable,
+};
 pub use formula::{Group, Member, Voter};
 pub use mistake::{Mistake, PolicyError};
 
@@ -27,9 +32,13 @@ use crate::time::Timestamp;
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// Anything but `accepted` stops. The only mode yet.
+    /// Anything but `accepted` stops. What a policy means outside of every environment.
     #[default]
     Enforce,
+    /// Nothing stops; what would have been decided is recorded.
+    DryRun,
+    /// Nothing is asked.
+    Off,
 }
 
 /// An operator that the policy believes.
@@ -107,6 +116,7 @@ pub struct Policy {
     demands: Demands,
     witnesses: Vec<Witness>,
     authorities: Vec<AuthorityRule>,
+    environments: Vec<Environment>,
 }
 
 /// Who may bind the purls of a pattern, in the words of statements.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
 
+use super::read_environment::{self, EnvironmentTable};
 use super::read_quorum::{self, GroupTable, QuorumTable};
 use super::{AuthorityRule, Mistake, Mode, Operator, Policy, Witness, line_and_column};
 use crate::artifact::Purl;
@@ -24,8 +25,7 @@ struct File {
     version: Spanned<i64>,
     network: Spanned<String>,
     expires: Spanned<Datetime>,
-    #[serde(default)]
-    mode: Mode,
+    mode: Option<Spanned<Mode>>,
     #[serde(default)]
     operator: Vec<Spanned<OperatorTable>>,
     #[serde(default)]
@@ -35,6 +35,8 @@ struct File {
     #[serde(default)]
     group: Vec<Spanned<GroupTable>>,
     quorum: Option<Spanned<QuorumTable>>,
+    #[serde(default)]
+    environment: Vec<Spanned<EnvironmentTable>>,
 }
 
 #[derive(Deserialize)]
@@ -92,13 +94,14 @@ pub(super) fn policy(text: &str) -> At<Policy> {
         network: parsed("network", &file.network)?,
         expires: read_time(&file.expires)?,
         expires_at: line_and_column(text, &file.expires.span()),
-        mode: file.mode,
+        mode: read_mode(file.mode.as_ref())?,
         operators,
         voters: quorum.voters,
         formula: quorum.formula,
         demands: quorum.demands,
         witnesses,
         authorities: read_authorities(&file.authority)?,
+        environments: read_environment::environments(&file.environment)?,
     })
 }
 
@@ -127,7 +130,18 @@ pub(super) fn value(
     (span, Mistake::Value { field, why })
 }
 
-fn read_time(text: &Spanned<Datetime>) -> At<Timestamp> {
+/// Only an environment can be lenient: what is not inside one is enforced.
+fn read_mode(mode: Option<&Spanned<Mode>>) -> At<Mode> {
+    match mode {
+        Some(mode) if *mode.get_ref() != Mode::Enforce => {
+            let why = "found a mode other than \"enforce\" for the whole policy, needed it in an [[environment]]; move it there".to_owned();
+            Err(value(mode.span(), "mode", why))
+        }
+        _ => Ok(Mode::Enforce),
+    }
+}
+
+pub(super) fn read_time(text: &Spanned<Datetime>) -> At<Timestamp> {
     let written = text.get_ref().to_string();
     written
         .parse()
@@ -225,7 +239,7 @@ fn read_authorities(tables: &[Spanned<AuthorityTable>]) -> At<Vec<AuthorityRule>
 }
 
 /// A `*` may stand only behind a separator: `pkg:deb/debian*` would cover `pkg:deb/debian-evil`.
-fn read_pattern(pattern: &Spanned<String>) -> At<()> {
+pub(super) fn read_pattern(pattern: &Spanned<String>) -> At<()> {
     let text = pattern.get_ref();
     let beginning = text.strip_suffix('*');
     let right = match beginning {

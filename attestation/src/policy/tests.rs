@@ -157,3 +157,134 @@ fn mistakes_are_refused_where_they_stand() {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
+
+const ENVIRONMENTS: &str = "\n[[environment]]\nname = \"prod\"\nmode = \"enforce\"\n\
+     when_unavailable = \"refuse\"\nexpires = 2026-12-01T00:00:00Z\n\
+     purls = [\"pkg:deb/debian/*\"]\ndoors = [\"apt\", \"kubernetes\"]\n\
+     labels = { stage = \"prod\" }\n\n\
+     [[environment]]\nname = \"laptops\"\nmode = \"dry-run\"\n\
+     when_unavailable = \"allow\"\nexpires = 2026-12-01T00:00:00Z\n\
+     labels = { stage = \"laptop\" }\n\n\
+     [[environment]]\nname = \"checks\"\nmode = \"off\"\n\
+     when_unavailable = \"refuse\"\nexpires = 2026-06-15T00:00:00Z\n\
+     purls = [\"pkg:*\"]\ndoors = [\"check\"]\n";
+
+fn with_environments() -> String {
+    format!("{}{ENVIRONMENTS}", policy())
+}
+
+fn request(purl: &str, door: Door, labels: &[(&str, &str)]) -> DeploymentRequest {
+    let labels = labels.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    DeploymentRequest::new(purl.parse().unwrap(), door, labels).unwrap()
+}
+
+#[test]
+fn exactly_one_environment_covers_a_deployment() {
+    let policy = Policy::parse(&with_environments()).unwrap();
+    let netbase = "pkg:deb/debian/netbase@6.5?arch=all";
+    let attrs = "pkg:pypi/attrs@24.3.0";
+    let (prod, laptop) = (("stage", "prod"), ("stage", "laptop"));
+    for (purl, door, labels, name) in [
+        (netbase, Door::Apt, vec![prod], "prod"),
+        (netbase, Door::Kubernetes, vec![prod, ("region", "eu")], "prod"),
+        (attrs, Door::Pip, vec![laptop], "laptops"),
+        (attrs, Door::Check, vec![], "checks"),
+        (netbase, Door::Check, vec![prod], "checks"),
+    ] {
+        let request = request(purl, door, &labels);
+        assert_eq!(policy.environment_for(&request, now()).unwrap().name, name, "{request}");
+    }
+    let modes: Vec<_> =
+        policy.environments().iter().map(|e| (e.mode, e.when_unavailable)).collect();
+    assert_eq!(
+        modes,
+        [
+            (Mode::Enforce, WhenUnavailable::Refuse),
+            (Mode::DryRun, WhenUnavailable::Allow),
+            (Mode::Off, WhenUnavailable::Refuse)
+        ]
+    );
+}
+
+#[test]
+fn no_environment_two_or_an_expired_one_are_errors_that_name_them() {
+    let policy = Policy::parse(&with_environments()).unwrap();
+    let netbase = "pkg:deb/debian/netbase@6.5?arch=all";
+    let refused = |door, labels: &[_], at: Timestamp| {
+        policy.environment_for(&request(netbase, door, labels), at).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(Door::Apt, &[("stage", "test")], now()),
+        "found no environment that covers pkg:deb/debian/netbase@6.5?arch=all by apt with \
+         stage=test, needed exactly one; there are \"prod\", \"laptops\", \"checks\": widen the \
+         scope of one, or add an [[environment]]"
+    );
+    assert_eq!(
+        refused(Door::Check, &[("stage", "laptop")], now()),
+        "found environments \"laptops\", \"checks\" that all cover \
+         pkg:deb/debian/netbase@6.5?arch=all by check with stage=laptop, needed exactly one; \
+         narrow their purls, doors or labels until one of them remains"
+    );
+    let later: Timestamp = "2026-06-15T00:00:01Z".parse().unwrap();
+    assert_eq!(
+        refused(Door::Check, &[], later),
+        "found environment \"checks\" that expired at 2026-06-15T00:00:00Z, and it is \
+         2026-06-15T00:00:01Z; review it and set a later \"expires\", or check this machine's \
+         clock"
+    );
+    // One that lapsed does not hand its deployments to the other.
+    assert!(refused(Door::Check, &[("stage", "laptop")], later).contains("all cover"));
+    let next_year: Timestamp = "2027-01-01T00:00:01Z".parse().unwrap();
+    assert!(refused(Door::Apt, &[("stage", "prod")], next_year).contains("found a policy that"));
+    let without = Policy::parse(&self::policy()).unwrap();
+    let error = without.environment_for(&request(netbase, Door::Apt, &[]), now()).unwrap_err();
+    assert!(error.to_string().contains("without [[environment]]"), "{error}");
+}
+
+#[test]
+fn mistakes_of_environments_are_refused_where_they_stand() {
+    for (from, to, line, part) in [
+        ("mode = \"enforce\"\n", "", 22, "missing field `mode`"),
+        ("when_unavailable = \"refuse\"\n", "", 22, "missing field `when_unavailable`"),
+        ("expires = 2026-12-01T00:00:00Z\n", "", 22, "missing field `expires`"),
+        ("\"dry-run\"", "\"dry\"", 33, "unknown variant"),
+        ("\"allow\"", "\"open\"", 34, "unknown variant"),
+        ("\"kubernetes\"", "\"kube\"", 28, "unknown variant"),
+        ("\"pkg:deb/debian/*\"", "\"*\"", 27, "pkg:deb/debian/*"),
+        ("\"laptops\"", "\"prod\"", 32, "twice"),
+        ("labels = { stage = \"laptop\" }\n", "", 31, "no scope"),
+        ("\"laptop\"", "\"a b\"", 36, "stage=a b"),
+        ("\"laptop\"", &format!("\"{}\"", "x".repeat(129)), 36, "at most 32 labels"),
+        (
+            "labels = { stage = \"laptop\" }",
+            "purls = [\"pkg:*\"]\ndoors = [\"check\"]",
+            40,
+            "one scope",
+        ),
+        ("doors = [\"check\"]", "door = [\"check\"]", 44, "unknown field"),
+        ("version = 1", "version = 1\nmode = \"off\"", 2, "in an [[environment]]"),
+    ] {
+        let (head, tail) = if from == "version = 1" {
+            (policy().replace(from, to), ENVIRONMENTS.to_owned())
+        } else {
+            assert!(ENVIRONMENTS.contains(from), "{from}");
+            (policy(), ENVIRONMENTS.replacen(from, to, 1))
+        };
+        let error = Policy::parse(&format!("{head}{tail}")).unwrap_err();
+        assert!(error.to_string().contains(part), "{from} -> {to}: {error}");
+        assert_eq!(error.line, line, "{from} -> {to}: {error}");
+    }
+    assert!(
+        Policy::parse(&policy().replace("version = 1", "version = 1\nmode = \"enforce\"")).is_ok()
+    );
+}
+
+#[test]
+fn a_deployment_request_is_read_back_as_it_was_and_hostile_labels_are_not() {
+    let one = request("pkg:pypi/attrs@24.3.0", Door::Pip, &[("stage", "prod")]);
+    let json = serde_json::to_string(&one).unwrap();
+    assert_eq!(json, r#"{"purl":"pkg:pypi/attrs@24.3.0","door":"pip","labels":{"stage":"prod"}}"#);
+    assert_eq!(serde_json::from_str::<DeploymentRequest>(&json).unwrap(), one);
+    let hostile = json.replace("\"prod\"", "\"a\\nb\"");
+    assert!(serde_json::from_str::<DeploymentRequest>(&hostile).is_err());
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reattest_attestation::limits::ENVELOPE_MAX;
 use reattest_attestation::log::SignedCheckpoint;
+use reattest_attestation::policy::{Mode, Scope};
 use reattest_attestation::{
     Claim, Digest, Envelope, Outcome, Policy, PublicKey, Rebuild, SecretKey, Sign as _, canonical,
 };
@@ -167,6 +168,9 @@ pub fn policy(bytes: &[u8]) -> bool {
             let names: BTreeSet<_> =
                 policy.voters().map(|operator| operator.key.to_bytes()).collect();
             assert_eq!(names.len(), n, "operators vote once");
+            let scopes = policy.environments().iter().map(|each| &each.scope);
+            assert!(scopes.clone().all(|scope| *scope != Scope::default()), "a scope of nothing");
+            assert_eq!(policy.mode(), Mode::Enforce, "lenient outside of an environment");
             true
         }
         Err(error) => {
