@@ -43,3 +43,5 @@ mod json_logs;
 mod bad_input;
 mod bad_carried;
 mod authority;
+mod consumer;
+mod apt;

@@ -38,4 +38,5 @@ pub mod rotate;
 pub mod setup;
 pub mod shell;
 pub mod demo;
+pub mod apt;
 pub mod cli;

@@ -1,6 +1,10 @@
 //! Every bound of the node, in one place, each with its reason.
 
+mod doors;
+
 use std::time::Duration;
+
+pub use doors::*;
 
 /// Bytes of one message between two processes of a node. A packet of a `SOCK_SEQPACKET` socket is
 /// sent whole or not at all, and the kernel's default send buffer holds 212,992 bytes with its

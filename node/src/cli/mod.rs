@@ -1,6 +1,7 @@
 //! The command line: what each command takes, and which exit code it ends with.
 
 mod announce;
+mod apt;
 mod bundle;
 mod demo;
 mod doctor;
@@ -80,6 +81,8 @@ enum Command {
     Bundle(bundle::Bundle),
     /// The evidence on a file in the formats of other tools.
     Export(export::Export),
+    /// Lets apt install only what the policy allows.
+    Apt(apt::Apt),
     /// Checks a policy before it judges anything.
     Policy(policy::Policy),
     /// Tells what this machine can enforce.
@@ -121,7 +124,18 @@ pub enum Exit {
 }
 
 /// Runs the command line of this process.
+///
+/// Where it was started by the name of one of apt's methods, it is that method.
 pub fn run() -> ExitCode {
+    if let Some(scheme) = crate::apt::method::scheme() {
+        return ExitCode::from(match crate::apt::method::serve(scheme) {
+            Ok(()) => Exit::Fine,
+            Err(fault) => {
+                output::error(&fault);
+                Exit::Fault
+            }
+        } as u8);
+    }
     let arguments = Arguments::parse();
     arguments.log_format.begin();
     let exit = match dispatch(&arguments) {
@@ -149,6 +163,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Query(command) => command.run(config),
         Command::Bundle(command) => command.run(config),
         Command::Export(command) => command.run(config),
+        Command::Apt(command) => command.run(config),
         Command::Policy(command) => command.run(config),
         Command::Doctor(command) => command.run(config),
         Command::Operator(command) => command.run(),
