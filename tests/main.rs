@@ -39,6 +39,7 @@ mod resume;
 mod keys;
 mod mirrors;
 mod deploy;
+mod deployment_rules;
 mod json_logs;
 mod bad_input;
 mod bad_carried;

@@ -26,6 +26,8 @@ pub mod statement;
 pub mod log;
 pub mod bundle;
 pub mod evidence;
+pub mod version;
+pub mod scan;
 pub mod policy;
 pub mod file;
 pub mod verdict;
@@ -37,6 +39,7 @@ mod voice;
 mod tally;
 mod rules;
 pub mod quorum;
+pub mod deployment;
 pub mod export;
 
 pub use artifact::{NetworkId, Purl};

@@ -91,6 +91,15 @@ pub const LABELS_MAX: usize = 32;
 /// names come on top.
 pub const LABEL_MAX: usize = 128;
 
+/// Bytes of one scan of a file: a long report of a large image with a thousand findings.
+pub const SCAN_MAX: usize = 1024 * 1024;
+
+/// Scans that are looked at for one file: a dozen scanners, each with a month of daily scans.
+pub const SCANS_MAX: usize = 512;
+
+/// Told reasons why scans are not used: a person mends the first.
+pub const SCAN_REFUSALS_MAX: usize = 8;
+
 /// Reasons of one verdict: a reader acts on the first few, and rules come before statements.
 pub const REASONS_MAX: usize = 64;
 

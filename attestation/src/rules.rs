@@ -173,7 +173,7 @@ pub(crate) fn needed(policy: &Policy) -> String {
     format!("{} of {}", policy.formula().need(), policy.formula().of().len())
 }
 
-fn standing(policy: &Policy, supporters: &BTreeSet<Voter>) -> String {
+pub(crate) fn standing(policy: &Policy, supporters: &BTreeSet<Voter>) -> String {
     let names: Vec<&str> = policy.voters().map(|operator| operator.name.as_str()).collect();
     policy.formula().standing(supporters, &names).to_string()
 }

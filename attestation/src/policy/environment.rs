@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Mode, Policy};
+use super::{Mode, Policy, Rules};
 use crate::artifact::Purl;
 use crate::limits::{LABEL_MAX, LABELS_MAX};
 use crate::quoted::quoted;
@@ -58,13 +58,23 @@ impl fmt::Display for Door {
 
 /// What happens where the service that holds the evidence cannot be asked. It never covers
 /// `inconclusive`, which is an answer.
-#[derive(Copy, Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenUnavailable {
     /// Nothing is deployed.
     Refuse,
     /// It is deployed, recorded, and asked about again later.
     Allow,
+}
+
+impl WhenUnavailable {
+    /// The word of policies and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Allow => "allow",
+        }
+    }
 }
 
 /// What is about to be deployed, by which door, and what that door's configuration says about
@@ -191,6 +201,8 @@ pub struct Environment {
     pub when_unavailable: WhenUnavailable,
     /// Last second at which it may be applied.
     pub expires: Timestamp,
+    /// What it asks besides the quorum.
+    pub rules: Rules,
 }
 
 /// Why no environment can be applied. A fault of the policy or the clock, and never a verdict.

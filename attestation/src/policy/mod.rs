@@ -3,17 +3,22 @@
 //! Deliberately small, so that every refusal can say what to change. Mistakes are refused when the
 //! file is read, with line and column; only the clock is left to [`crate::conclude`].
 
+mod deployment_rules;
 mod environment;
 mod formula;
+mod meta;
 mod mistake;
 mod read;
 mod read_environment;
 mod read_quorum;
+mod read_rules;
 
+pub use deployment_rules::{Command, RULES, Rules, ScanRule, Scanner};
 pub use environment::{
     DeploymentRequest, Door, Environment, EnvironmentError, LabelError, Scope, WhenUnavailable,
 };
 pub use formula::{Group, Member, Voter};
+pub use meta::MetaPolicy;
 pub use mistake::{Mistake, PolicyError};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +34,7 @@ use crate::statement::Normalizer;
 use crate::time::Timestamp;
 
 /// What a verdict does to its asker.
-#[derive(Copy, Clone, Eq, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Anything but `accepted` stops. What a policy means outside of every environment.
@@ -39,6 +44,17 @@ pub enum Mode {
     DryRun,
     /// Nothing is asked.
     Off,
+}
+
+impl Mode {
+    /// The word of policies and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::DryRun => "dry-run",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// An operator that the policy believes.
@@ -116,6 +132,7 @@ pub struct Policy {
     demands: Demands,
     witnesses: Vec<Witness>,
     authorities: Vec<AuthorityRule>,
+    scanners: Vec<Scanner>,
     environments: Vec<Environment>,
 }
 
@@ -199,6 +216,11 @@ impl Policy {
     /// The witnesses whose times count.
     pub fn witnesses(&self) -> &[Witness] {
         &self.witnesses
+    }
+
+    /// The scanners whose word on vulnerabilities is taken.
+    pub fn scanners(&self) -> &[Scanner] {
+        &self.scanners
     }
 
     /// n: how many operators vote, whoever answers.

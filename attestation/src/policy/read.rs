@@ -9,6 +9,7 @@ use toml::value::Datetime;
 
 use super::read_environment::{self, EnvironmentTable};
 use super::read_quorum::{self, GroupTable, QuorumTable};
+use super::read_rules::{self, Named, ScannerTable};
 use super::{AuthorityRule, Mistake, Mode, Operator, Policy, Witness, line_and_column};
 use crate::artifact::Purl;
 use crate::digest::Digest;
@@ -35,6 +36,8 @@ struct File {
     #[serde(default)]
     group: Vec<Spanned<GroupTable>>,
     quorum: Option<Spanned<QuorumTable>>,
+    #[serde(default)]
+    scanner: Vec<Spanned<ScannerTable>>,
     #[serde(default)]
     environment: Vec<Spanned<EnvironmentTable>>,
 }
@@ -87,6 +90,9 @@ pub(super) fn policy(text: &str) -> At<Policy> {
     }
     let operators = read_operators(&file.operator)?;
     let witnesses = read_witnesses(&file.witness, &operators)?;
+    let scanners = read_rules::scanners(&file.scanner)?;
+    let named = Named { scanners: &scanners, witnesses: &witnesses };
+    let environments = read_environment::environments(&file.environment, &named)?;
     let tables = (file.quorum.as_ref(), file.group.as_slice());
     let quorum = read_quorum::quorum(tables, &operators, &witnesses, text)?;
     Ok(Policy {
@@ -101,7 +107,8 @@ pub(super) fn policy(text: &str) -> At<Policy> {
         demands: quorum.demands,
         witnesses,
         authorities: read_authorities(&file.authority)?,
-        environments: read_environment::environments(&file.environment)?,
+        scanners,
+        environments,
     })
 }
 
@@ -114,7 +121,7 @@ pub(super) fn bounded(
     if found > limit { Err((span, Mistake::TooLong { what, found, limit })) } else { Ok(()) }
 }
 
-fn parsed<T>(field: &'static str, text: &Spanned<String>) -> At<T>
+pub(super) fn parsed<T>(field: &'static str, text: &Spanned<String>) -> At<T>
 where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,

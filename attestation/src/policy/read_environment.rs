@@ -8,7 +8,8 @@ use toml::value::Datetime;
 
 use super::environment::{Door, Environment, Scope, WhenUnavailable, check_labels};
 use super::read::{At, bounded, read_name, read_pattern, read_time, value};
-use super::{Mistake, Mode};
+use super::read_rules::{self, Named, RulesTable};
+use super::{Mistake, Mode, Rules};
 use crate::limits::{ENVIRONMENTS_MAX, POLICY_LIST_MAX};
 use crate::quoted::{quoted, said};
 
@@ -26,13 +27,17 @@ pub(super) struct EnvironmentTable {
     #[serde(default)]
     doors: BTreeSet<Door>,
     labels: Option<Spanned<BTreeMap<String, String>>>,
+    rules: Option<RulesTable>,
 }
 
-pub(super) fn environments(tables: &[Spanned<EnvironmentTable>]) -> At<Vec<Environment>> {
+pub(super) fn environments(
+    tables: &[Spanned<EnvironmentTable>],
+    named: &Named<'_>,
+) -> At<Vec<Environment>> {
     bounded("environments", tables.len(), ENVIRONMENTS_MAX, 0..0)?;
     let mut read: Vec<Environment> = Vec::new();
     for table in tables {
-        let one = environment(table)?;
+        let one = environment(table, named)?;
         let span = table.get_ref().name.span();
         if read.iter().any(|other| other.name == one.name) {
             let found = quoted(&one.name);
@@ -52,8 +57,8 @@ pub(super) fn environments(tables: &[Spanned<EnvironmentTable>]) -> At<Vec<Envir
     Ok(read)
 }
 
-fn environment(table: &Spanned<EnvironmentTable>) -> At<Environment> {
-    let EnvironmentTable { name, mode, when_unavailable, expires, purls, doors, labels } =
+fn environment(table: &Spanned<EnvironmentTable>, named: &Named<'_>) -> At<Environment> {
+    let EnvironmentTable { name, mode, when_unavailable, expires, purls, doors, labels, rules } =
         table.get_ref();
     bounded("purls of an environment", purls.len(), POLICY_LIST_MAX, table.span())?;
     for pattern in purls {
@@ -78,5 +83,9 @@ fn environment(table: &Spanned<EnvironmentTable>) -> At<Environment> {
         mode: *mode,
         when_unavailable: *when_unavailable,
         expires: read_time(expires)?,
+        rules: match rules {
+            Some(table) => read_rules::rules(table, named)?,
+            None => Rules::default(),
+        },
     })
 }

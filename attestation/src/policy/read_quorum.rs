@@ -308,7 +308,7 @@ fn read_diversity(table: &Spanned<DiversityTable>, seated: &Seated<'_>) -> At<Di
 }
 
 /// A whole number and one of `m`, `h`, `d`: `90m`, `24h`, `400d`; in seconds.
-fn read_duration(text: &Spanned<String>) -> At<u64> {
+pub(super) fn read_duration(text: &Spanned<String>) -> At<u64> {
     let written = text.get_ref();
     let unit = match written.chars().next_back() {
         Some('m') => 60,

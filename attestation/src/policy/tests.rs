@@ -288,3 +288,74 @@ fn a_deployment_request_is_read_back_as_it_was_and_hostile_labels_are_not() {
     let hostile = json.replace("\"prod\"", "\"a\\nb\"");
     assert!(serde_json::from_str::<DeploymentRequest>(&hostile).is_err());
 }
+
+/// One environment with every rule.
+fn with_rules() -> String {
+    let witness = WitnessKey::new("example.org/w", key(9)).unwrap();
+    let first = "[[witness]]\nkey = \"W\"\n[[scanner]]\nname = \"sieve\"\nkey = \"K\"\n\
+         expires = 2026-12-01T00:00:00Z\n[[environment]]\nname = \"prod\"\nmode = \"enforce\"\n\
+         when_unavailable = \"refuse\"\nexpires = 2026-12-01T00:00:00Z\npurls = [\"pkg:*\"]\n\
+         [environment.rules]\n\
+         approved_sources = [\"pkg:deb/debian/*\", \"https://example.org/releases/*\"]\n\
+         commands = [{ run = \"make\", flags = [\"-B\", \"--jobs=*\"] }]\n\
+         minimum_versions = [\"pkg:deb/debian/openssl@3.0.15-1\", \"pkg:pypi/attrs@24.0\"]\n\
+         max_age = \"90d\"\n\
+         scan = { by = [\"sieve\"], within = \"7d\", refuse_from = \"high\" }\n\
+         witnesses = [\"example.org/w\"]\n";
+    let tables = first.replace("\"W\"", &format!("\"{witness}\""));
+    format!("{}\n{}", policy(), tables.replace("\"K\"", &format!("\"{}\"", key(8))))
+}
+
+#[test]
+fn every_rule_of_the_closed_list_is_read() {
+    let policy = Policy::parse(&with_rules()).unwrap();
+    let rules = &policy.environments().first().unwrap().rules;
+    let names =
+        ["approved_sources", "commands", "minimum_versions", "max_age", "scan", "witnesses"];
+    assert_eq!(rules.names(), names);
+    assert_eq!(rules.max_age, Some(7_776_000));
+    let command = rules.commands.as_ref().unwrap().first().unwrap();
+    let asked =
+        |words: &[&str]| command.allows(&words.iter().map(|w| (*w).into()).collect::<Vec<_>>());
+    assert!(asked(&["make"]) && asked(&["make", "--jobs=4", "-B"]));
+    assert!(
+        !asked(&["make", "--jobs"])
+            && !asked(&["make", "all"])
+            && !asked(&["gmake"])
+            && !asked(&[])
+    );
+}
+
+#[test]
+fn mistakes_of_rules_are_refused_where_they_stand() {
+    for (from, to, line, part) in [
+        ("max_age =", "maximum_age =", 38, "unknown field `maximum_age`, expected one of"),
+        ("\"pkg:deb/debian/*\", ", "\"pkg:deb/debian*\", ", 35, "pkg:deb/debian/*"),
+        ("\"https://example.org/releases/*\"", "\"https://*\"", 35, "debian:pool/main/*"),
+        ("\"https://example.org/releases/*\"", "\"https://a@b/*\"", 35, "debian:pool/main/*"),
+        ("\"https://example.org/releases/*\"", "\"https://example.org*\"", 35, "debian:pool"),
+        (
+            "commands = [{ run = \"make\", flags = [\"-B\", \"--jobs=*\"] }]",
+            "commands = []",
+            36,
+            "empty list",
+        ),
+        ("--jobs=*", "--jobs*", 36, "up to = and one *"),
+        ("\"make\"", "\"\"", 36, "up to = and one *"),
+        ("openssl@3.0.15-1", "openssl", 37, "a version and no qualifiers"),
+        ("openssl@3.0.15-1", "openssl@3.0.15-1?arch=amd64", 37, "a version and no qualifiers"),
+        ("pkg:pypi/attrs@24.0", "pkg:golang/attrs@v1.0", 37, "of type deb, pypi, cargo, npm"),
+        ("pkg:pypi/attrs@24.0", "pkg:deb/debian/openssl@4", 37, "twice"),
+        ("\"90d\"", "\"90\"", 38, "such as 24h"),
+        ("by = [\"sieve\"]", "by = [\"sifter\"]", 39, "add a [[scanner]]"),
+        ("by = [\"sieve\"]", "by = []", 39, "empty list"),
+        ("refuse_from = \"high\"", "refuse_from = \"bad\"", 39, "unknown variant"),
+        (", refuse_from = \"high\"", "", 39, "missing field `refuse_from`"),
+        ("[\"example.org/w\"]", "[\"example.org/v\"]", 40, "add a [[witness]]"),
+    ] {
+        assert!(with_rules().contains(from), "{from}");
+        let error = Policy::parse(&with_rules().replacen(from, to, 1)).unwrap_err();
+        assert!(error.to_string().contains(part), "{from} -> {to}: {error}");
+        assert_eq!(error.line, line, "{from} -> {to}: {error}");
+    }
+}
