@@ -9,7 +9,7 @@
 //! | 7 gossip | [`protocol`] decides, [`shell`] carries |
 //! | 8 store | [`store`] |
 //! | 9 quorum | the crate `reattest-attestation` |
-//! | 10 query | [`query`], [`export`], [`cli`] |
+//! | 10 query | [`query`], [`export`], [`decisions`], [`cli`] |
 //!
 //! One binary, separate processes: the [`shell`] runs the node, which starts a [`builder`] and a
 //! [`signer`]; the builder runs workers in sandboxes. `confine.rs` is the wall around the signer.
@@ -32,6 +32,7 @@ pub mod store;
 pub mod protocol;
 pub mod query;
 pub mod export;
+pub mod decisions;
 pub mod words;
 pub mod operator;
 pub mod rotate;

@@ -2,6 +2,7 @@
 
 mod announce;
 mod apt;
+mod audit;
 mod bundle;
 mod demo;
 mod doctor;
@@ -83,6 +84,8 @@ enum Command {
     Export(export::Export),
     /// Lets apt install only what the policy allows.
     Apt(apt::Apt),
+    /// What was decided here, and whether that can be shown.
+    Audit(audit::Audit),
     /// Checks a policy before it judges anything.
     Policy(policy::Policy),
     /// Tells what this machine can enforce.
@@ -164,6 +167,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Bundle(command) => command.run(config),
         Command::Export(command) => command.run(config),
         Command::Apt(command) => command.run(config),
+        Command::Audit(command) => command.run(config),
         Command::Policy(command) => command.run(config),
         Command::Doctor(command) => command.run(config),
         Command::Operator(command) => command.run(),
