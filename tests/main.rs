@@ -33,6 +33,7 @@ mod network;
 mod store_crashes;
 mod walls;
 mod played;
+mod policies;
 mod compromised_node;
 mod custody;
 mod resume;

@@ -228,6 +228,13 @@ impl Policy {
         self.voters.len()
     }
 
+    /// Every `[[authority]]`: its pattern, who may bind releases, and until when it is believed.
+    pub fn authority_patterns(
+        &self,
+    ) -> impl Iterator<Item = (&str, &BTreeSet<String>, Option<Timestamp>)> {
+        self.authorities.iter().map(|rule| (rule.purl.as_str(), &rule.releases, rule.expires))
+    }
+
     /// Who may speak about this purl at `now`, over every `[[authority]]` that covers it.
     pub fn authorities_of(&self, purl: &Purl, now: Timestamp) -> Authorities<'_> {
         let mut found = Authorities::default();

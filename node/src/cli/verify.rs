@@ -77,7 +77,7 @@ impl EvidenceFrom {
     }
 }
 
-fn read_bundle(path: &Path) -> Result<Vec<u8>, Fault> {
+pub(super) fn read_bundle(path: &Path) -> Result<Vec<u8>, Fault> {
     let limit = reattest_attestation::limits::BUNDLE_MAX as u64;
     let fail = |error| Fault::new(path.display().to_string(), error);
     let file = File::open(path).map_err(fail)?;

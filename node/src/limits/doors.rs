@@ -30,3 +30,9 @@ pub const APT_LOOK: Duration = Duration::from_millis(100);
 
 /// Refused packages that apt's hook explains one by one.
 pub const APT_EXPLAINED: usize = 20;
+
+/// Bytes of a policy's test cases: a thousand of them at 500 bytes, and room for long purls.
+pub const POLICY_CASES_BYTES: u64 = 1024 * 1024;
+
+/// Test cases of one policy: each reads a bundle and verifies it.
+pub const POLICY_CASES: usize = 1_024;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use reattest_attestation::{
-    Bundle, Completeness, Conclusion, Evidence, HashedFile, Policy, Question, Verdict, conclude,
+    Bundle, Completeness, Conclusion, Evidence, HashedFile, Policy, Question, Sign as _, Verdict,
+    conclude, scan,
 };
 
 use super::super::beside::worlds;
-use super::{naive, told};
+use super::{is_one_line, naive, told};
 
 /// Worlds whose lines are cut up and put together again: agreement, dissent, other files, sources,
 /// purls and networks, keys that are forked, expired, not certified or not logged.
@@ -25,6 +26,7 @@ const WORLDS: [&str; 7] = [
 /// Any bytes: what is accepted can be written, and reads back as the same bundle; the verdict on it
 /// stands on real signatures.
 pub fn bundle(bytes: &[u8]) -> bool {
+    scans(bytes);
     let Some(bundle) = told(Bundle::parse(bytes)) else {
         return false;
     };
@@ -35,6 +37,18 @@ pub fn bundle(bytes: &[u8]) -> bool {
     assert_eq!(again.to_bytes().unwrap(), written);
     sound(&bundle, bytes);
     true
+}
+
+/// Whatever calls itself a scan is used for a file and a time, or passed over in one line.
+fn scans(bytes: &[u8]) {
+    let key = worlds::operator('s').public_key();
+    let text = format!(
+        "version = 1\nnetwork = \"test\"\nexpires = 2027-01-01T00:00:00Z\n\
+         [[scanner]]\nname = \"sieve\"\nkey = \"{key}\"\n"
+    );
+    let found = scan::read(bytes, &Policy::parse(&text).unwrap(), worlds::at(worlds::NOW));
+    assert!(found.scans.iter().all(|scan| scan.scanner() == "sieve"));
+    found.refused.iter().for_each(|why| is_one_line(why));
 }
 
 /// The bytes are a script that edits the lines of [`WORLDS`], so that the fuzzer meets signatures

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reattest_attestation::limits::ENVELOPE_MAX;
 use reattest_attestation::log::SignedCheckpoint;
-use reattest_attestation::policy::{Mode, Scope};
+use reattest_attestation::policy::{MetaPolicy, Mode, PolicyError, Scope};
 use reattest_attestation::{
     Claim, Digest, Envelope, Outcome, Policy, PublicKey, Rebuild, SecretKey, Sign as _, canonical,
 };
@@ -151,11 +151,22 @@ fn is_signed_by(signed: &SignedCheckpoint, key: &SecretKey) {
     }
 }
 
-/// Votes needed are 1 to the number of voters, or nobody votes; a mistake stands inside the text.
+/// A mistake is one line that stands inside the text.
+fn stands_inside(text: &str, error: &PolicyError) {
+    is_one_line(&error.to_string());
+    let line = text.split('\n').nth(error.line - 1).unwrap();
+    assert!((1..=line.chars().count() + 1).contains(&error.column), "{error}");
+}
+
+/// Votes needed are 1 to the number of voters, or nobody votes; a policy about policies is read
+/// without harm.
 pub fn policy(bytes: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(bytes) else {
         return false;
     };
+    if let Err(error) = MetaPolicy::parse(text) {
+        stands_inside(text, &error);
+    }
     match Policy::parse(text) {
         Ok(policy) => {
             assert_eq!(policy.digest(), Digest::of(bytes));
@@ -174,9 +185,7 @@ pub fn policy(bytes: &[u8]) -> bool {
             true
         }
         Err(error) => {
-            is_one_line(&error.to_string());
-            let line = text.split('\n').nth(error.line - 1).unwrap();
-            assert!((1..=line.chars().count() + 1).contains(&error.column), "{error}");
+            stands_inside(text, &error);
             false
         }
     }
