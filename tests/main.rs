@@ -40,6 +40,7 @@ mod resume;
 mod keys;
 mod mirrors;
 mod deploy;
+mod decisions;
 mod deployment_rules;
 mod json_logs;
 mod bad_input;

@@ -1,9 +1,11 @@
 //! The configuration file of a node, and where things are when nobody says otherwise.
 
+mod alarm;
 mod check;
 pub(crate) mod place;
 mod web;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,7 @@ use crate::follow::Follow;
 use crate::limits::{MEMORY_PER_JOB, PROCESSORS_PER_JOB};
 use crate::protocol::queue::Room;
 use crate::signer::custody::Place;
+pub use alarm::Alarms;
 use place::{Key, Mistake};
 pub use web::{Http, MirrorOf};
 
@@ -97,6 +100,12 @@ pub struct Config {
     /// Registries whose new releases are rebuilt here without anyone asking.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub follow: Vec<Follow>,
+    /// What is said about this machine to policies, whose environments may ask for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Whom this machine calls when somebody breaks the glass.
+    #[serde(default, skip_serializing_if = "Alarms::is_default")]
+    pub alarms: Alarms,
     /// For demonstrations: the builder of this node falsifies what came out, so that its honest
     /// signer signs a lie. It harms nobody but its own operator's name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -54,6 +54,7 @@ macro_rules! speaks_for_itself {
 
 speaks_for_itself!(
     crate::link::LinkError,
+    crate::decisions::BreakglassError,
     crate::decisions::LogError,
     crate::store::LogError,
     crate::store::queue::QueueError,

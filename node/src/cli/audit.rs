@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use reattest_attestation::Digest;
 use serde::Serialize;
 
-use super::output::{self, BAD, BOLD, GOOD, styled};
+use super::output::{self, BAD, BOLD, GOOD, UNSURE, styled};
 use super::render::{align, verdict_lines};
 use super::{Exit, load};
 use crate::decisions::{self, Chain, Decided, Effect, Event, Findings, Line, Record, Replayed};
@@ -112,7 +112,8 @@ impl Audit {
             let line = line?;
             let is_wanted = match &line.record.event {
                 Event::Decision(decided) => wanted(decided),
-                Event::Mended { .. } => true,
+                // Exceptions are shown among whatever is listed.
+                Event::Breakglass(_) | Event::Reviewed { .. } | Event::Mended { .. } => true,
             };
             if is_wanted {
                 lines.push_back(line);
@@ -150,6 +151,14 @@ impl Audit {
                 for line in decision(decided) {
                     output::line(&line);
                 }
+            }
+            Event::Breakglass(one) => {
+                output::line(&format!("broken    {} until {}", one.artifact, one.expires));
+                output::line(&format!("by        {}", one.by));
+                output::line(&format!("reason    {}", one.reason));
+            }
+            Event::Reviewed { breakglass, by, remark } => {
+                output::line(&format!("reviewed  breakglass {breakglass}, by {by}: {remark}"));
             }
             Event::Mended { bytes, sha256 } => output::line(&format!(
                 "mended    {bytes} torn bytes of sha256:{sha256} were cut off the end"
@@ -256,6 +265,13 @@ fn row(record: &Record) -> [String; 5] {
             name(&decided.why),
             format!("{} at {}", decided.request.purl, decided.request.door),
         ),
+        Event::Breakglass(one) => {
+            let about = format!("{} until {}: {}", one.artifact, one.expires, one.reason);
+            (styled(UNSURE, "broken"), one.by.to_string(), about)
+        }
+        Event::Reviewed { breakglass, by, remark } => {
+            ("reviewed".to_owned(), by.to_string(), format!("breakglass {breakglass}: {remark}"))
+        }
         Event::Mended { bytes, .. } => {
             ("mended".to_owned(), String::new(), format!("{bytes} torn bytes were cut off"))
         }

@@ -3,6 +3,7 @@
 mod announce;
 mod apt;
 mod audit;
+mod breakglass;
 mod bundle;
 mod demo;
 mod doctor;
@@ -84,6 +85,8 @@ enum Command {
     Export(export::Export),
     /// Lets apt install only what the policy allows.
     Apt(apt::Apt),
+    /// Lets one artifact past the policy for a while: recorded, and with an alarm at once.
+    Breakglass(breakglass::BreakglassCommand),
     /// What was decided here, and whether that can be shown.
     Audit(audit::Audit),
     /// Checks a policy before it judges anything.
@@ -167,6 +170,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Bundle(command) => command.run(config),
         Command::Export(command) => command.run(config),
         Command::Apt(command) => command.run(config),
+        Command::Breakglass(command) => command.run(&load(config)?),
         Command::Audit(command) => command.run(config),
         Command::Policy(command) => command.run(config),
         Command::Doctor(command) => command.run(config),

@@ -2,10 +2,12 @@
 
 use clap::Args;
 use reattest_attestation::Timestamp;
+use serde::Serialize;
 
 use super::render::align;
-use super::{Exit, output};
+use super::{Exit, breakglass, output};
 use crate::config::{Config, Role};
+use crate::decisions::{self, Chain, OpenBreakglass};
 use crate::fault::Fault;
 use crate::shell::control::{self, Answer, Ask, LogStatus, QueueCounts};
 
@@ -17,16 +19,26 @@ pub(super) struct Status {
     json: bool,
 }
 
+/// What the node says of itself, and what stands in this machine's decision log.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    status: &'a control::Status,
+    breakglasses: Vec<OpenBreakglass>,
+}
+
 impl Status {
     pub(super) fn run(&self, config: &Config) -> Result<Exit, Fault> {
         let Answer::Status(status) = control::ask_running(&config.socket(), &Ask::Status)? else {
             return Err(Fault::text("the node answered another question"));
         };
+        let chain = Chain::at(&decisions::directory(config));
+        let open = decisions::open_breakglasses(&chain, crate::clock::now())?;
         if self.json {
-            output::json(&status)?;
+            output::json(&Document { status: &status, breakglasses: open })?;
             return Ok(Exit::Fine);
         }
-        for line in lines(&status) {
+        for line in lines(&status).into_iter().chain(breakglass::lines(&open)) {
             output::line(&line);
         }
         Ok(Exit::Fine)

@@ -11,6 +11,7 @@ impl Config {
         self.check_peers()?;
         self.http.as_ref().map_or(Ok(()), web::check_http)?;
         web::check_mirrors(&self.mirrors)?;
+        self.alarms.check()?;
         check_archive(&self.archive)?;
         self.check_follow()?;
         self.check_rebuild()?;

@@ -4,6 +4,7 @@
 //! the last one stands and what its hash is, so that a log that was cut off is noticed. Order of a
 //! write: lines, synced; head, synced; answer. What stands after the head was answered to nobody.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -14,6 +15,7 @@ use reattest_attestation::{Digest, Timestamp, canonical};
 use serde::{Deserialize, Serialize};
 
 use super::reading::{Findings, Lines};
+use super::record::{Event, Record};
 use super::writing::Taken;
 use super::{LogError, Shelf};
 use crate::clock;
@@ -41,9 +43,66 @@ pub(super) struct Head {
     pub(super) length: u64,
     /// The latest clock of any record.
     pub(super) latest: Timestamp,
+    /// Breakglasses that nobody reviewed yet.
+    pub(super) open: Vec<Place>,
+    /// How many there ever were.
+    pub(super) broken: u64,
+}
+
+/// What metrics tell of the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records.
+    pub records: u64,
+    /// Breakglasses, reviewed or not.
+    pub broken: u64,
+    /// Breakglasses that nobody reviewed yet.
+    pub open: usize,
+}
+
+/// Where a record stands.
+#[derive(Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Place {
+    /// Its number.
+    pub(super) number: u64,
+    /// SHA-256 of its line.
+    pub(super) hash: Digest,
+    /// First record of its file.
+    pub(super) segment: u64,
+    /// Where its line begins in that file.
+    pub(super) start: u64,
+    /// Where it ends, without its newline.
+    pub(super) end: u64,
 }
 
 impl Head {
+    /// The head after one more line in the file that it is in; `text` is without its newline.
+    pub(super) fn after(self, record: &Record, text: &[u8]) -> Self {
+        let (hash, start) = (Digest::of(text), self.length);
+        let end = start.saturating_add(text.len() as u64);
+        let number = record.number;
+        let (mut open, mut broken) = (self.open, self.broken);
+        match &record.event {
+            Event::Breakglass(_) => {
+                broken = broken.saturating_add(1);
+                open.push(Place { number, hash, segment: self.segment, start, end });
+            }
+            Event::Reviewed { breakglass, .. } => open.retain(|one| one.number != *breakglass),
+            Event::Decision(_) | Event::Mended { .. } => {}
+        }
+        Self {
+            records: number,
+            hash,
+            start,
+            length: end.saturating_add(1),
+            latest: self.latest.max(record.clock),
+            open,
+            broken,
+            ..self
+        }
+    }
+
     fn of_nothing() -> Self {
         Self {
             format: 1,
@@ -53,6 +112,8 @@ impl Head {
             start: 0,
             length: 0,
             latest: Timestamp::from_unix(0),
+            open: Vec::new(),
+            broken: 0,
         }
     }
 }
@@ -138,6 +199,14 @@ impl Chain {
         Ok(Some(head))
     }
 
+    /// What metrics tell of it: the head alone is read.
+    pub fn counts(&self) -> Result<Counts, LogError> {
+        let Some(Head { records, broken, open, .. }) = self.head()? else {
+            return Ok(Counts::default());
+        };
+        Ok(Counts { records, broken, open: open.len() })
+    }
+
     /// Every record, in order; nothing where there is no log yet.
     pub fn lines(&self) -> Result<Lines, LogError> {
         let head = self.head()?.unwrap_or_else(Head::of_nothing);
@@ -150,11 +219,21 @@ impl Chain {
         let head = self.head()?.unwrap_or_else(Head::of_nothing);
         let (kept, mut findings) = (self.shelf(), Findings::new(head.hash));
         let (mut before, mut segment, mut has_it) = (None, 1, at.is_none());
+        let mut open = BTreeSet::new();
         for line in Lines::new(&self.directory, head.clone()) {
             let line = line?;
             findings.look(&line, before, &kept);
             before = Some(line.record.clock);
             segment = line.segment;
+            match &line.record.event {
+                Event::Breakglass(_) => {
+                    open.insert(line.record.number);
+                }
+                Event::Reviewed { breakglass, .. } => {
+                    open.remove(breakglass);
+                }
+                Event::Decision(_) | Event::Mended { .. } => {}
+            }
             has_it |= at == Some((line.record.number, line.hash));
         }
         if let Some((number, hash)) = at.filter(|_| !has_it) {
@@ -162,6 +241,11 @@ impl Chain {
                 "found no record {number} of sha256:{hash}, needed it, since it was kept elsewhere as the head of this log: records were changed or cut off"
             );
             return Err(LogError::damaged(&self.head_path(), number, why));
+        }
+        let named: BTreeSet<u64> = head.open.iter().map(|place| place.number).collect();
+        if named != open {
+            let why = format!("found {named:?} as open breakglasses, needed {open:?}");
+            return Err(LogError::damaged(&self.head_path(), 0, why));
         }
         let length = self.disk.length(&self.path(segment)).unwrap_or(0);
         if length > head.length {

@@ -12,12 +12,27 @@ mod chain;
 mod writing;
 mod reading;
 mod shelf;
+mod asking;
+mod settle;
+mod decide;
+mod alarms;
+mod breakglass;
 mod replay;
 
-pub use chain::Chain;
+pub use alarms::{Receiver, Spool, Untaken};
+pub use asking::{Answered, PolicyRead, ask};
+pub use breakglass::{
+    BreakglassError, OpenBreakglass, break_glass, identity, open as open_breakglasses, review,
+};
+pub use chain::{Chain, Counts};
+pub use decide::{Decision, Desk};
 pub use reading::{Damage, Finding, Findings, Line, Lines};
-pub use record::{Applied, Basis, Decided, Effect, Event, Record, Request, Said, Why};
+pub use record::{
+    Applied, Artifact, Basis, Breakglass, Decided, Effect, Event, Identity, Record, Request, Said,
+    Why,
+};
 pub use replay::{Replayed, replay};
+pub use settle::{Found, settle};
 pub use shelf::Shelf;
 pub use writing::Taken;
 

@@ -231,6 +231,7 @@ impl Findings {
                     }
                 }
             }
+            Event::Breakglass(_) | Event::Reviewed { .. } => {}
             Event::Mended { bytes, .. } => self.add(
                 record.number,
                 format!("the log ended in {bytes} torn bytes, as after a crash; they were cut off"),

@@ -4,6 +4,8 @@
 //! the record names.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use reattest_attestation::policy::{Door, Environment, Mode, WhenUnavailable};
 use reattest_attestation::statement::Normalizer;
@@ -32,6 +34,17 @@ pub struct Record {
 pub enum Event {
     /// A door asked, and was answered.
     Decision(Box<Decided>),
+    /// Somebody lets one artifact in, whatever is found out about it, and answers for it.
+    Breakglass(Breakglass),
+    /// Somebody looked at a breakglass afterwards, which ends it.
+    Reviewed {
+        /// Its number.
+        breakglass: u64,
+        /// Who did.
+        by: Identity,
+        /// What came of it.
+        remark: String,
+    },
     /// The end of the log was torn, as by a crash, and was cut off; nobody was answered by it.
     Mended {
         /// Bytes that were cut off.
@@ -39,6 +52,46 @@ pub enum Event {
         /// SHA-256 of them.
         sha256: Digest,
     },
+}
+
+/// A way past the policy, for one artifact and a while.
+#[derive(Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Breakglass {
+    /// What it lets in.
+    pub artifact: Artifact,
+    /// Why.
+    pub reason: String,
+    /// Last second at which it does.
+    pub expires: Timestamp,
+    /// Who broke the glass.
+    pub by: Identity,
+}
+
+/// What a breakglass is for: exactly one purl, or exactly one file.
+#[derive(Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Artifact {
+    /// Whatever a door means by this full purl.
+    Purl(Purl),
+    /// These bytes.
+    Sha256(Digest),
+}
+
+/// Who did something, as the system tells it.
+#[derive(Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Identity {
+    /// The user's number.
+    pub uid: u32,
+    /// The user's name, where the system has one.
+    pub user: Option<String>,
+    /// Who logged in, as the kernel's audit remembers it through `sudo` and `su`.
+    pub login_uid: Option<u32>,
+    /// Who called `sudo`, as the environment says, which its owner can make say anything.
+    pub sudo_user: Option<String>,
+    /// The machine's name.
+    pub host: String,
+    /// The terminal; null without one.
+    pub terminal: Option<String>,
 }
 
 /// A decision, with everything that it follows from.
@@ -118,6 +171,8 @@ pub enum Basis {
     Had {
         /// SHA-256 of the bundle, which is on the shelf.
         bundle: Digest,
+        /// SHA-256 of lines with scans that were not in the bundle, on the shelf too; null without any.
+        scans: Option<Digest>,
         /// Whether hidden dissent was looked for.
         dissent: Completeness,
         /// SHA-256 over whom was believed: the policy's operators and witnesses, and the operators'
@@ -170,9 +225,87 @@ pub enum Why {
     Off,
     /// Somebody broke the glass for this artifact.
     Breakglass,
+    /// The decision could not be written down; stands in no record.
+    Unrecorded,
+}
+
+impl Breakglass {
+    /// Whether it is for what a door asks. Its time is not looked at.
+    pub fn covers(&self, request: &Request) -> bool {
+        match &self.artifact {
+            Artifact::Purl(purl) => *purl == request.purl,
+            Artifact::Sha256(sha256) => *sha256 == request.sha256,
+        }
+    }
+}
+
+impl FromStr for Artifact {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("sha256:") {
+            Some(hex) => hex.parse().map(Self::Sha256).map_err(|error| format!("{error}")),
+            None => text.parse().map(Self::Purl).map_err(|error| format!("{error}")),
+        }
+    }
+}
+
+impl fmt::Display for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Purl(purl) => write!(f, "{purl}"),
+            Self::Sha256(sha256) => write!(f, "sha256:{sha256}"),
+        }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.user {
+            Some(user) => write!(f, "{user} (uid {})", self.uid)?,
+            None => write!(f, "uid {}", self.uid)?,
+        }
+        if let Some(login) = self.login_uid.filter(|login| *login != self.uid) {
+            write!(f, ", logged in as uid {login},")?;
+        }
+        if let Some(sudo) = &self.sudo_user {
+            write!(f, " by sudo of {sudo}")?;
+        }
+        write!(f, " on {}", self.host)?;
+        match &self.terminal {
+            Some(terminal) => write!(f, " at {terminal}"),
+            None => f.write_str(" without a terminal"),
+        }
+    }
 }
 
 impl Request {
+    /// What a door asks about a file that it hashed.
+    pub fn new(door: Door, purl: Purl, file: &HashedFile) -> Self {
+        Self {
+            door,
+            purl,
+            name: file.name().to_owned(),
+            sha256: file.sha256(),
+            normalized: Vec::new(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// With the labels of this machine's configuration.
+    #[must_use]
+    pub fn with_labels(self, labels: BTreeMap<String, String>) -> Self {
+        Self { labels, ..self }
+    }
+
+    /// With what normalizers made of the file, for policies that accept equivalents.
+    #[must_use]
+    pub fn with_normalized(self, normalized: &[Normalized]) -> Self {
+        let said =
+            |one: &Normalized| Said { normalizers: one.normalizers.clone(), sha256: one.digest };
+        Self { normalized: normalized.iter().map(said).collect(), ..self }
+    }
+
     /// The question as the verdict's code asks it.
     pub fn question(&self) -> Question {
         let file = HashedFile::elsewhere(&self.name, self.sha256);
@@ -194,10 +327,10 @@ impl Decided {
 
     /// Digests of what the record needs from the shelf.
     pub fn shelved(&self) -> Vec<Digest> {
-        let bundle = match &self.basis {
-            Basis::Had { bundle, .. } => Some(*bundle),
-            _ => None,
+        let had = match &self.basis {
+            Basis::Had { bundle, scans, .. } => [Some(*bundle), *scans],
+            _ => [None, None],
         };
-        self.policy.into_iter().chain(bundle).collect()
+        self.policy.into_iter().chain(had.into_iter().flatten()).collect()
     }
 }

@@ -1,12 +1,11 @@
 //! Every recorded decision drawn again from what the record names, and compared (step 10).
 
-use reattest_attestation::{
-    Bundle, Completeness, Digest, Envelope, Evidence, Policy, Timestamp, Verdict, canonical,
-    conclude,
-};
+use reattest_attestation::{Bundle, Digest, Envelope, Policy, Verdict, canonical};
 use serde::Serialize;
 
-use super::record::{Basis, Decided};
+use super::decide::{environment_of, judge};
+use super::record::{Applied, Basis, Decided};
+use super::settle::{Found, settle};
 use super::{LogError, Shelf};
 
 /// What came of drawing one decision again.
@@ -31,27 +30,58 @@ pub fn replay(number: u64, decided: &Decided, shelf: &Shelf) -> Replayed {
 
 fn again(decided: &Decided, shelf: &Shelf) -> Result<Vec<String>, String> {
     let said = |error: LogError| error.to_string();
-    let mut differs = Vec::new();
-    let Basis::Had { bundle, dissent, trust } = &decided.basis else {
-        return Ok(differs);
+    let policy = match decided.policy {
+        Some(policy) => policy_of(&shelf.get(&policy).map_err(said)?),
+        None => Err("it could not be read".to_owned()),
     };
-    let policy = decided.policy.ok_or("found evidence without a policy, needed both")?;
-    let policy = policy_of(&shelf.get(&policy).map_err(said)?)?;
-    let bytes = shelf.get(bundle).map_err(said)?;
-    let bundle = Bundle::parse(&bytes).map_err(|error| error.to_string())?;
-    if trusted(&policy, &bundle) != *trust {
-        differs.push("found another digest of whom was believed than the record's".to_owned());
+    let mut differs = Vec::new();
+    let environment = policy
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|policy| environment_of(policy, &decided.request, decided.at));
+    if environment.as_ref().ok().copied().map(Applied::from) != decided.environment {
+        differs.push("another environment covers the request than the record names".to_owned());
     }
-    let verdict = verdict_of(&policy, &bundle, *dissent, decided, decided.at);
-    if Some(&verdict) != decided.verdict.as_ref() {
-        let was = decided.verdict.as_ref().map(|verdict| verdict.verdict.to_string());
+    let found = match (&environment, &decided.basis) {
+        (Err(_), _) => Found::Misconfigured,
+        (Ok(_), Basis::Unasked) => Found::Unasked,
+        (Ok(_), Basis::Unavailable { .. }) => Found::Unavailable,
+        (Ok(_), Basis::Unusable { .. }) => Found::Unusable,
+        (Ok(environment), Basis::Had { bundle, scans, dissent, trust }) => {
+            let bundle = shelf.get(bundle).map_err(said)?;
+            let scans = scans.map(|scans| shelf.get(&scans)).transpose().map_err(said)?;
+            let (request, scans) = (&decided.request, scans.unwrap_or_default());
+            let policy = policy.as_ref().map_err(Clone::clone)?;
+            let again = judge(policy, environment, &bundle, *dissent, &scans, request, decided.at)?;
+            differs.extend(verdicts_differ(decided, *trust, &again));
+            Found::Verdict(again.1.verdict)
+        }
+    };
+    let told = settle(decided.environment.as_ref(), found, !decided.breakglass.is_empty());
+    if told != (decided.effect, decided.why) {
         differs.push(format!(
-            "the verdict comes out as {}, and the record has {}",
-            told(&verdict),
-            was.unwrap_or_else(|| "none".to_owned())
+            "the door would be told {told:?}, and the record has {:?}",
+            (decided.effect, decided.why)
         ));
     }
     Ok(differs)
+}
+
+fn verdicts_differ(
+    decided: &Decided,
+    trust: Digest,
+    (again, verdict): &(Digest, Verdict),
+) -> Vec<String> {
+    let mut differs = Vec::new();
+    if *again != trust {
+        differs.push("found another digest of whom was believed than the record's".to_owned());
+    }
+    if Some(verdict) != decided.verdict.as_ref() {
+        let was = decided.verdict.as_ref().map_or_else(|| "none".to_owned(), told);
+        let is = told(verdict);
+        differs.push(format!("the verdict comes out as {is}, and the record has {was}"));
+    }
+    differs
 }
 
 fn told(verdict: &Verdict) -> String {
@@ -63,18 +93,6 @@ fn told(verdict: &Verdict) -> String {
 pub(super) fn policy_of(bytes: &[u8]) -> Result<Policy, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     Policy::parse(text).map_err(|error| error.to_string())
-}
-
-/// The verdict of a policy on what a record asked, at a time.
-pub(super) fn verdict_of(
-    policy: &Policy,
-    bundle: &Bundle,
-    dissent: Completeness,
-    decided: &Decided,
-    at: Timestamp,
-) -> Verdict {
-    let evidence = Evidence::verify(bundle, policy.network(), dissent);
-    conclude(policy, &evidence, &decided.request.question(), at)
 }
 
 /// SHA-256 over whom was believed: keys of the policy's operators and witnesses, and the digests of

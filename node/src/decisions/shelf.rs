@@ -1,5 +1,6 @@
 //! Bytes that records name by digest, kept beside the log: evidence and policies, so that replay needs nothing else (step 10).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use reattest_attestation::Digest;
@@ -7,7 +8,7 @@ use reattest_attestation::limits::BUNDLE_MAX;
 
 use super::LogError;
 use crate::disk::SharedDisk;
-use crate::store::durable;
+use crate::store::durable::{self, SYNCED_ONE_BY_ONE};
 
 /// The directory, a file a digest, spread over 256 directories.
 #[derive(Debug, Clone)]
@@ -31,14 +32,39 @@ impl Shelf {
     /// record is about to rely on it.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, LogError> {
         let digest = Digest::of(bytes);
-        let path = self.path(&digest);
-        let there = self.disk.length(&path).is_ok_and(|length| length == bytes.len() as u64)
-            && self.disk.read(&path).is_ok_and(|found| Digest::of(&found) == digest);
-        if !there {
-            durable::write(&*self.disk, &path, bytes)
-                .map_err(|source| LogError::disk(&path, source))?;
-        }
+        self.put_all([bytes].into_iter())?;
         Ok(digest)
+    }
+
+    /// Puts many there, with one write to the disk where that is cheaper.
+    pub(super) fn put_all<'a>(&self, all: impl Iterator<Item = &'a [u8]>) -> Result<(), LogError> {
+        let all: BTreeMap<Digest, &[u8]> = all.map(|bytes| (Digest::of(bytes), bytes)).collect();
+        let missing: Vec<(PathBuf, &[u8])> = all
+            .into_iter()
+            .map(|(digest, bytes)| (self.path(&digest), digest, bytes))
+            .filter(|(path, digest, bytes)| !self.holds(path, digest, bytes))
+            .map(|(path, _, bytes)| (path, bytes))
+            .collect();
+        let one_by_one = missing.len() <= SYNCED_ONE_BY_ONE;
+        for (path, bytes) in &missing {
+            let written = if one_by_one {
+                durable::write(&*self.disk, path, bytes)
+            } else {
+                durable::write_unsynced(&*self.disk, path, bytes)
+            };
+            written.map_err(|source| LogError::disk(path, source))?;
+        }
+        if one_by_one {
+            return Ok(());
+        }
+        self.disk
+            .sync_all(&self.directory)
+            .map_err(|source| LogError::disk(&self.directory, source))
+    }
+
+    fn holds(&self, path: &Path, digest: &Digest, bytes: &[u8]) -> bool {
+        self.disk.length(path).is_ok_and(|length| length == bytes.len() as u64)
+            && self.disk.read(path).is_ok_and(|found| Digest::of(&found) == *digest)
     }
 
     /// The bytes of a digest, hashed again.

@@ -19,7 +19,7 @@ fn event(number: u64) -> Event {
 fn numbers(chain: &Chain) -> Vec<u64> {
     let bytes = |line: Result<Line, LogError>| match line.unwrap().record.event {
         Event::Mended { bytes, .. } => bytes,
-        Event::Decision(_) => 0,
+        _ => 0,
     };
     chain.lines().unwrap().map(bytes).collect()
 }

@@ -5,10 +5,39 @@ use std::fs::File;
 use reattest_attestation::{Digest, Timestamp, canonical};
 
 use super::LogError;
-use super::chain::{Chain, Head};
+use super::chain::{Chain, Head, Place};
 use super::reading::{Line, parse};
-use super::record::{Event, Record};
-use crate::limits::{DECISION_BYTES, DECISION_WRITE_BYTES};
+use super::record::{Breakglass, Event, Record, Request};
+use crate::limits::{BREAKGLASSES_OPEN, DECISION_BYTES, DECISION_WRITE_BYTES};
+
+impl Chain {
+    /// The breakglasses that nobody reviewed yet: number, time, and what it is.
+    pub fn open_breakglasses(&self) -> Result<Vec<(u64, Timestamp, Breakglass)>, LogError> {
+        let Some(head) = self.head()? else { return Ok(Vec::new()) };
+        head.open.iter().map(|place| self.breakglass(place)).collect()
+    }
+
+    fn breakglass(&self, place: &Place) -> Result<(u64, Timestamp, Breakglass), LogError> {
+        let path = self.path(place.segment);
+        let damaged = |why: &str| LogError::damaged(&path, place.number, why);
+        let size = usize::try_from(place.end.saturating_sub(place.start)).unwrap_or(usize::MAX);
+        if size > DECISION_BYTES {
+            return Err(damaged("found a head that names a longer record than any may be"));
+        }
+        let mut bytes = vec![0; size];
+        let read = self.disk.read_at(&path, place.start, &mut bytes);
+        read.map_err(|source| LogError::disk(&path, source))?;
+        let record: Option<Record> = canonical::from_bytes(&bytes, "a record", DECISION_BYTES).ok();
+        match record {
+            Some(Record { number, clock, event: Event::Breakglass(one), .. })
+                if number == place.number && Digest::of(&bytes) == place.hash =>
+            {
+                Ok((number, clock, one))
+            }
+            _ => Err(damaged("found no such breakglass, needed the one that the head names")),
+        }
+    }
+}
 
 /// The log, held for writing by this process alone.
 #[derive(Debug)]
@@ -23,6 +52,23 @@ impl Taken {
     /// The later of now and the latest clock of the log: a clock that went back opens nothing again.
     pub fn now(&self) -> Timestamp {
         (self.chain.clock)().max(self.head.latest)
+    }
+
+    /// Breakglasses that nobody reviewed yet, whether they still let something in or not.
+    pub fn open_breakglasses(&self) -> Result<Vec<(u64, Timestamp, Breakglass)>, LogError> {
+        self.head.open.iter().map(|place| self.chain.breakglass(place)).collect()
+    }
+
+    /// Numbers of the open breakglasses that let this in at `now`.
+    pub(super) fn open_for(&self, request: &Request, now: Timestamp) -> Result<Vec<u64>, LogError> {
+        let all = self.open_breakglasses()?;
+        let lets_in = |one: &Breakglass| now <= one.expires && one.covers(request);
+        Ok(all.iter().filter(|(_, _, one)| lets_in(one)).map(|(number, _, _)| *number).collect())
+    }
+
+    /// The number that the next record gets.
+    pub fn next_number(&self) -> u64 {
+        self.head.records.saturating_add(1)
     }
 
     /// Appends events, in order; on disk when this returns, or not there.
@@ -59,20 +105,14 @@ impl Taken {
         if line.len() > DECISION_BYTES {
             return Err(LogError::TooLong { found: line.len(), limit: DECISION_BYTES });
         }
-        let hash = Digest::of(&line);
         let start = head.length;
-        let end = start.saturating_add(line.len() as u64).saturating_add(1);
+        *head = head.clone().after(&record, &line);
+        if head.open.len() > BREAKGLASSES_OPEN {
+            return Err(LogError::TooManyOpen(head.open.len()));
+        }
         bytes.extend_from_slice(&line);
         bytes.push(b'\n');
-        *head = Head {
-            format: 1,
-            records: record.number,
-            hash,
-            segment: head.segment,
-            start,
-            length: end,
-            latest: head.latest.max(record.clock),
-        };
+        let (hash, end) = (head.hash, head.length);
         Ok(Line { record, hash, segment: head.segment, start, end })
     }
 
@@ -178,10 +218,7 @@ impl Taken {
             let Some(text) = line.strip_suffix(b"\n") else { break };
             let number = head.records.saturating_add(1);
             let Ok(record) = parse(text, number, head.hash) else { break };
-            let end = head.length.saturating_add(line.len() as u64);
-            let latest = head.latest.max(record.clock);
-            let (hash, start) = (Digest::of(text), head.length);
-            head = Head { records: number, hash, start, length: end, latest, ..head };
+            head = head.after(&record, text);
             taken = taken.saturating_add(line.len());
         }
         let torn = rest.get(taken..).unwrap_or_default();

@@ -57,6 +57,8 @@ impl Operator {
             consumer_key: None,
             build: Build::default(),
             follow: Vec::new(),
+            labels: std::collections::BTreeMap::new(),
+            alarms: crate::config::Alarms::default(),
             lies,
             find: crate::config::Find::default(),
             allowed_peers: None,

@@ -222,18 +222,23 @@ async fn serve(
 
 /// Asks the node behind a socket; `None` where no node runs.
 pub fn ask(socket: &Path, question: &Ask) -> Result<Option<Answer>, Fault> {
-    let fail = |error: std::io::Error| {
+    exchange(socket, question).map_err(|error| {
         Fault::new(format!("the node at {} does not answer", socket.display()), error)
-    };
+    })
+}
+
+/// The same, with the system's own error. It is `Other` where the node answered with what is no
+/// answer, and anything else where it could not be asked.
+pub fn exchange(socket: &Path, question: &Ask) -> std::io::Result<Option<Answer>> {
     let mut stream = match UnixStream::connect(socket) {
         Ok(stream) => stream,
         Err(error) if is_absent(&error) => return Ok(None),
-        Err(error) => return Err(fail(error)),
+        Err(error) => return Err(error),
     };
-    stream.set_read_timeout(Some(CONTROL_WAIT)).map_err(fail)?;
-    let bytes = frame(question).map_err(fail)?;
-    stream.write_all(&bytes).map_err(fail)?;
-    read_frame(&mut stream).map(Some).map_err(fail)
+    stream.set_read_timeout(Some(CONTROL_WAIT))?;
+    let bytes = frame(question)?;
+    stream.write_all(&bytes)?;
+    read_frame(&mut stream).map(Some)
 }
 
 /// Asks the node behind a socket, which must run.

@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::control::{Answer, Ask, Call, Status};
 use crate::config::Http;
+use crate::decisions::{Chain, Counts};
 use crate::fault::Fault;
 use crate::limits::{
     HTTP_CONNECTION, HTTP_CONNECTIONS, HTTP_HEAD_BYTES, HTTP_HEAD_WAIT, HTTP_HEADERS,
@@ -113,12 +114,19 @@ async fn answer(request: &Request<Incoming>, from: SocketAddr, door: &Door) -> R
             Some(status) => {
                 let bytes = door.disk.bytes().await;
                 let text_format = "text/plain; version=0.0.4; charset=utf-8";
-                text(StatusCode::OK, text_format, metrics::text(&status, bytes))
+                let metrics = metrics::text(&status, bytes, decisions(door).await);
+                text(StatusCode::OK, text_format, metrics)
             }
             None => stopping(),
         },
         path => tree::find(path).and_then(|found| file(door, &found)).unwrap_or_else(absent),
     }
+}
+
+/// What the decision log of this machine counts; nothing where its head cannot be read.
+async fn decisions(door: &Door) -> Option<Counts> {
+    let chain = Chain::at(&door.data.join("decisions"));
+    tokio::task::spawn_blocking(move || chain.counts().ok()).await.ok().flatten()
 }
 
 async fn status(door: &Door) -> Option<Status> {

@@ -52,6 +52,8 @@ fn config(home: &Path) -> Config {
         consumer_key: None,
         build: Build::default(),
         follow: Vec::new(),
+        labels: BTreeMap::new(),
+        alarms: crate::config::Alarms::default(),
         lies: false,
         find: crate::config::Find::default(),
         allowed_peers: None,

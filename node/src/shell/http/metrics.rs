@@ -7,6 +7,7 @@ use reattest_attestation::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::clock;
+use crate::decisions::Counts;
 use crate::disk::{Disk as _, FileSystem};
 use crate::limits::DISK_COUNTED;
 use crate::shell::control::Status;
@@ -55,8 +56,18 @@ pub(super) fn page(status: &Status) -> String {
 }
 
 /// The metrics. Each one's help is the question that it answers.
-pub(super) fn text(status: &Status, bytes_on_disk: u64) -> String {
+pub(super) fn text(status: &Status, bytes_on_disk: u64, decisions: Option<Counts>) -> String {
     let mut text = Exposition::default();
+    text.gauge("decision_log_up", "Is the decision log in order, as far as its head tells?");
+    text.plain("decision_log_up", u64::from(decisions.is_some()));
+    if let Some(Counts { records, broken, open }) = decisions {
+        text.counter("decision_records_total", "How much was decided on this machine?");
+        text.plain("decision_records_total", records);
+        text.counter("breakglass_total", "How often did somebody break the glass?");
+        text.plain("breakglass_total", broken);
+        text.gauge("breakglass_open", "How many breakglasses has nobody reviewed?");
+        text.plain("breakglass_open", open as u64);
+    }
     text.gauge("build_info", "Which version runs, in which network?");
     text.labelled("build_info", &[("version", &status.version), ("network", &status.network)], 1);
     text.gauge("peers", "How many peers are connected, and who opened the connection?");
