@@ -47,4 +47,5 @@ mod bad_input;
 mod bad_carried;
 mod authority;
 mod consumer;
+mod manual;
 mod apt;

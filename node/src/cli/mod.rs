@@ -13,6 +13,7 @@ mod init;
 mod inputs;
 mod key;
 mod log;
+mod manual;
 mod node;
 mod operator;
 mod peers;
@@ -44,7 +45,8 @@ pub use render::{Case, verdict_lines};
     name = "reattest",
     version,
     about = "Published binaries, checked by a quorum of independent rebuilders",
-    max_term_width = 100
+    max_term_width = 100,
+    disable_help_subcommand = true
 )]
 struct Arguments {
     /// The node's configuration; without it, the one that `reattest init` wrote.
@@ -105,6 +107,12 @@ enum Command {
     Peers(peers::Peers),
     /// What the running node builds, what waits, and what was given up.
     Queue(queue::Queue),
+    /// Help on a command or a topic.
+    Help(manual::Help),
+    /// Completions for a shell, on standard output.
+    Completions(manual::Completions),
+    /// Writes a man page for each command.
+    Man(manual::Man),
     /// One process of a node; started by the node itself.
     #[command(hide = true)]
     Role(role::Role),
@@ -180,6 +188,9 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Status(command) => command.run(&load(config)?),
         Command::Peers(command) => command.run(&load(config)?),
         Command::Queue(command) => command.run(&load(config)?),
+        Command::Help(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
         Command::Role(command) => command.run(config),
     }
 }
