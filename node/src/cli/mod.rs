@@ -189,7 +189,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Peers(command) => command.run(&load(config)?),
         Command::Queue(command) => command.run(&load(config)?),
         Command::Help(command) => command.run(),
-        Command::Completions(command) => command.run(),
+        Command::Completions(command) => Ok(command.run()),
         Command::Man(command) => command.run(),
         Command::Role(command) => command.run(config),
     }
