@@ -1,13 +1,11 @@
 //! Every bound of the node, in one place, each with its reason.
 
-mod doors;
-
 mod decisions;
-
-pub use decisions::*;
+mod doors;
 
 use std::time::Duration;
 
+pub use decisions::*;
 pub use doors::*;
 
 /// Bytes of one message between two processes of a node. A packet of a `SOCK_SEQPACKET` socket is

@@ -36,25 +36,3 @@ pub const POLICY_CASES_BYTES: u64 = 1024 * 1024;
 
 /// Test cases of one policy: each reads a bundle and verifies it.
 pub const POLICY_CASES: usize = 1_024;
-
-/// Bytes of one record of the decision log: a verdict with the votes of 1,024 operators has some 300 KiB,
-/// its reasons some more.
-pub const DECISION_BYTES: usize = 1024 * 1024;
-
-/// Bytes after which the decision log goes on in another file: small enough to copy and look at.
-pub const DECISION_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Bytes of records that are written before the head names them: what a crash may leave after it.
-pub const DECISION_WRITE_BYTES: usize = 16 * 1024 * 1024;
-
-/// Bytes of the decision log's head: 400, and its open breakglasses.
-pub const DECISION_HEAD_BYTES: usize = 64 * 1024;
-
-/// Findings of one reading of the decision log that are listed; the rest is counted.
-pub const DECISION_FINDINGS: usize = 1_000;
-
-/// How long a process waits for another that writes decisions: ten thousand of them take a second.
-pub const DECISIONS_LOCKED: Duration = Duration::from_secs(10);
-
-/// Time between two looks at the decision log's lock.
-pub const DECISIONS_LOOK: Duration = Duration::from_millis(5);
