@@ -94,14 +94,14 @@ impl<'a> Supports<'a> {
     fn reason(&self, rule: &OfRebuilds<'_>) -> Option<Reason> {
         let (mut keeping, mut wrong) = (BTreeSet::new(), Vec::new());
         for support in &self.each {
-            let mut said =
-                support.rebuilds.iter().map(|logged| (rule.wrong)(support.operator, logged));
-            let first = said.next().flatten();
-            match first {
-                Some(why) if !said.any(|why| why.is_none()) => {
-                    wrong.push(format!("{} {why}", support.operator.name));
-                }
-                _ => drop(keeping.insert(support.voter)),
+            let said = support.rebuilds.iter().map(|logged| (rule.wrong)(support.operator, logged));
+            let said: Vec<Option<String>> = said.collect();
+            if said.iter().any(Option::is_none) {
+                keeping.insert(support.voter);
+            } else {
+                let why = said.into_iter().flatten().next();
+                let why = why.unwrap_or_else(|| "has no rebuild of it here".to_owned());
+                wrong.push(format!("{} {why}", support.operator.name));
             }
         }
         if wrong.is_empty() || self.holds(&keeping) {
