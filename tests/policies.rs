@@ -8,9 +8,12 @@
 
 use std::path::{Path, PathBuf};
 
+use reattest::decisions::{self, Answered, PolicyRead, Request};
+use reattest_attestation::policy::Door;
+use reattest_attestation::{Completeness, HashedFile};
 use reattest_tests::{document, printed, run, said};
 
-use crate::worlds::{P, policy_text, world};
+use crate::worlds::{NOW, P, at, file, policy_text, world};
 
 const ENVIRONMENTS: &str = "\n[[environment]]\nname = \"prod\"\nmode = \"enforce\"\n\
     when_unavailable = \"refuse\"\nexpires = 2026-12-01T00:00:00Z\npurls = [\"pkg:deb/debian/*\"]\n\
@@ -152,4 +155,60 @@ fn a_policy_is_explained_in_plain_words() {
     let output = run(&["policy", "explain", &desk.policy()]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(printed(&output), include_str!("rules/explained.txt"));
+}
+
+/// Decides about the world's package by a policy, as a door would, and records it.
+fn decide(desk: &Desk, policy: &str, stage: &str, answered: impl Fn() -> Answered) {
+    let log = decisions::Desk::at(&desk.home.path().join("decisions")).with_clock(|| at(NOW));
+    let asked = HashedFile::elsewhere("netbase_6.5_all.deb", file('F'));
+    let labels = std::iter::once(("stage".to_owned(), stage.to_owned())).collect();
+    let request = Request::new(Door::Apt, P.parse().unwrap(), &asked).with_labels(labels);
+    log.decide(&PolicyRead::text(policy.as_bytes().to_vec()), request, |_| answered());
+}
+
+#[test]
+fn what_a_new_policy_would_change_is_shown_on_recorded_decisions() {
+    let desk = Desk::new();
+    let old = policy_text("2/3") + ENVIRONMENTS;
+    let had = |line: &str| {
+        let bundle = world(line).to_bytes().unwrap();
+        Answered::Had { bundle, dissent: Completeness::Complete, scans: Vec::new() }
+    };
+    decide(&desk, &old, "prod", || had("a1+F b1+F c1+F"));
+    decide(&desk, &old, "prod", || had("a1+F b1+F"));
+    decide(&desk, &old, "laptop", || had("a1+F"));
+    decide(&desk, &old, "prod", || Answered::Unavailable("nobody answers".to_owned()));
+    decide(&desk, &old.replace("\"enforce\"", "\"off\""), "prod", || had("a1+F"));
+    let log = desk.home.path().join("decisions");
+    let new = desk.home.path().join("new.toml");
+    let diff = |more: &[&str]| {
+        let policy = desk.policy();
+        let arguments =
+            ["policy", "diff", &policy, new.to_str().unwrap(), "--log", log.to_str().unwrap()];
+        run(&[&arguments, more].concat())
+    };
+    desk.write("new.toml", &old);
+    let output = diff(&[]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", said(&output), printed(&output));
+    assert_eq!(
+        printed(&output),
+        "4 of 5 decisions come out the same, 0 change\n\
+         1 cannot be told: nothing was asked then, so there is no evidence\n"
+    );
+
+    let strict = (policy_text("3/3") + ENVIRONMENTS)
+        .replace("\"laptop\" }", "\"laptop\", region = \"eu\" }")
+        .replace("\"refuse\"", "\"allow\"");
+    desk.write("new.toml", &strict);
+    let output = diff(&[]);
+    assert_eq!(output.status.code(), Some(11), "{}{}", said(&output), printed(&output));
+    assert_eq!(printed(&output), include_str!("rules/diff.txt"));
+    let json = document(&diff(&["--json"]));
+    assert_eq!((json["same"].as_u64(), json["changed"].as_u64()), (Some(1), Some(3)), "{json:#}");
+
+    // A shelf that lacks the evidence is a fault, and no result.
+    std::fs::remove_dir_all(log.join("sha256")).unwrap();
+    let output = diff(&[]);
+    assert_eq!(output.status.code(), Some(1), "{}", printed(&output));
+    assert_eq!(printed(&output), "");
 }

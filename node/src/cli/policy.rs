@@ -1,6 +1,7 @@
 //! `reattest policy`: what a policy says, before it judges anything.
 
 mod cases;
+mod diff;
 mod explain;
 
 use std::fs::File;
@@ -13,9 +14,10 @@ use reattest_attestation::policy::{Group, Member, MetaPolicy};
 use reattest_attestation::verdict::Reason;
 use serde::Serialize;
 
-use super::{Exit, config_file, output};
+use super::{Exit, config_file, load, output};
 use crate::clock;
 use crate::config::Config;
+use crate::decisions;
 use crate::fault::Fault;
 use crate::setup;
 
@@ -38,6 +40,23 @@ enum Action {
         /// Test cases; without it, NAME.cases.toml beside NAME.toml, where it is there.
         #[arg(long, value_name = "FILE")]
         cases: Option<PathBuf>,
+        /// One JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a new policy would have decided otherwise, of all that was decided here.
+    #[command(
+        after_help = "Each recorded request is judged by both policies, on the evidence and at the \
+        time of its record. Exit 0 where nothing changes, 11 where something does."
+    )]
+    Diff {
+        /// The policy as it is.
+        old: PathBuf,
+        /// The policy as it would be.
+        new: PathBuf,
+        /// The directory of the decision log; without it, the one of the configuration's node.
+        #[arg(long, value_name = "DIR")]
+        log: Option<PathBuf>,
         /// One JSON document.
         #[arg(long)]
         json: bool,
@@ -77,6 +96,13 @@ impl Policy {
         match &self.action {
             Action::Check { file, meta, cases, json } => {
                 check(&at(file)?, meta.as_deref(), cases.as_deref(), *json)
+            }
+            Action::Diff { old, new, log, json } => {
+                let log = match log {
+                    Some(directory) => directory.clone(),
+                    None => decisions::directory(&load(config)?),
+                };
+                diff::run(old, new, &log, *json)
             }
             Action::Explain { file } => {
                 for line in explain::lines(&setup::policy_in_force(&at(file)?)?) {

@@ -18,6 +18,7 @@ mod decide;
 mod alarms;
 mod breakglass;
 mod replay;
+mod diff;
 
 pub use alarms::{Receiver, Spool, Untaken};
 pub use asking::{Answered, PolicyRead, ask};
@@ -26,6 +27,7 @@ pub use breakglass::{
 };
 pub use chain::{Chain, Counts};
 pub use decide::{Decision, Desk};
+pub use diff::{Compared, Outcome, compare};
 pub use reading::{Damage, Finding, Findings, Line, Lines};
 pub use record::{
     Applied, Artifact, Basis, Breakglass, Decided, Effect, Event, Identity, Record, Request, Said,
