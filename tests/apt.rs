@@ -209,22 +209,47 @@ fn digest(file: &Path) -> Digest {
     Digest::of(&fs::read(file).unwrap())
 }
 
+/// The one environment of the policy.
+fn environment(mode: &str, when_unavailable: &str) -> String {
+    format!(
+        "[[environment]]\nname = \"machines\"\nmode = \"{mode}\"\n\
+         when_unavailable = \"{when_unavailable}\"\nexpires = 2100-01-01T00:00:00Z\ndoors = [\"apt\"]\n"
+    )
+}
+
 /// An apt with the door in its way, and packages: `good` is proven, `evil` is another file than the
 /// one that was rebuilt, `new` is nobody's.
 fn guarded(parent: &Path) -> Option<(Apt, Consumer)> {
     if !["apt-get", "dpkg-deb", "gpg"].iter().all(|tool| at_hand(tool)) {
         return None;
     }
-    let (apt, consumer) = (Apt::new(), Consumer::new(parent));
+    let (apt, mut consumer) = (Apt::new(), Consumer::new(parent));
     let good = apt.package("good", "1.0-1", &"good\n".repeat(60_000));
     consumer.reproduced(&purl("good", "1.0-1"), digest(&good));
     apt.package("evil", "2.0", "evil");
     consumer.reproduced(&purl("evil", "2.0"), Digest::of(b"what the source makes"));
     apt.package("new", "3.0", "new");
     apt.publish();
+    consumer.policy(&environment("enforce", "refuse"));
+    consumer.member.start(&[]);
     let enabled = apt.door(&consumer, &["enable"]);
     assert!(enabled.status.success(), "{}", said(&enabled));
     Some((apt, consumer))
+}
+
+/// Every decision of the consumer: package, effect and why.
+fn decided(consumer: &Consumer) -> Vec<String> {
+    let listed = consumer.member.command(&["audit", "list", "--json"]).output().unwrap();
+    assert!(listed.status.success(), "{}", said(&listed));
+    printed(&listed).lines().filter(|line| line.contains("\"why\"")).map(str::to_owned).collect()
+}
+
+/// The log of decisions holds together, and each decision comes out again.
+fn replays(consumer: &Consumer) {
+    for command in [["audit", "verify"], ["audit", "replay"]] {
+        let output = consumer.member.command(&command).output().unwrap();
+        assert!(output.status.success(), "{}{}", printed(&output), said(&output));
+    }
 }
 
 #[test]
@@ -239,12 +264,13 @@ fn apt_installs_what_is_proven_and_says_why_it_does_not_install_the_rest() {
         let text = said(&refused);
         assert!(!refused.status.success() && text.contains(reason), "{text}");
         assert!(text.contains(&format!("{name}_")), "it names the package: {text}");
+        assert!(text.contains("found") && text.contains("needed"), "{text}");
         assert!(!apt.has(name));
         let left = reattest_tests::files_below(&apt.path("cache/archives"));
-        let left: Vec<_> =
-            left.iter().filter(|path| path.to_string_lossy().contains(name)).collect();
-        assert!(left.is_empty(), "nothing is left of it: {left:?}");
+        let of_it = |path: &&PathBuf| path.to_string_lossy().contains(name);
+        assert!(left.iter().filter(of_it).count() == 0, "nothing is left of it: {left:?}");
     }
+    replays(&consumer);
     let status = apt.door(&consumer, &["status"]);
     let told = printed(&status);
     assert!(status.status.success() && told.contains("before dpkg"), "{told}{}", said(&status));
@@ -272,4 +298,57 @@ fn what_apt_has_already_is_judged_before_dpkg_unpacks_it() {
     assert!(!refused.status.success() && !apt.has("stray"), "{}", said(&refused));
     let installed = apt.install("good");
     assert!(installed.status.success() && apt.has("good"), "{}", said(&installed));
+}
+
+#[test]
+fn a_dry_run_installs_and_records_and_a_breakglass_opens_for_one_package() {
+    let parent = tempfile::tempdir().unwrap();
+    let Some((apt, consumer)) = guarded(parent.path()) else { return };
+    assert!(!apt.install("new").status.success());
+    let artifact = purl("new", "3.0");
+    let arguments =
+        ["breakglass", "--artifact", &artifact, "--reason", "a test", "--expires", "1h"];
+    let broken = consumer.member.command(&arguments).output().unwrap();
+    assert!(broken.status.success(), "{}", said(&broken));
+    let installed = apt.install("new");
+    assert!(installed.status.success() && apt.has("new"), "{}", said(&installed));
+    assert!(said(&installed).contains("breakglass"), "it is told: {}", said(&installed));
+    assert!(!apt.install("evil").status.success(), "it is for one package");
+    consumer.policy(&environment("dry-run", "refuse"));
+    let installed = apt.install("evil");
+    assert!(installed.status.success() && apt.has("evil"), "{}", said(&installed));
+    let told = said(&installed);
+    assert!(told.contains("would be refused") && told.contains("rejected"), "{told}");
+    let decisions = decided(&consumer).join("\n");
+    for why in ["inconclusive", "breakglass", "rejected", "dry-run"] {
+        assert!(decisions.contains(&format!("\"{why}\"")), "{why}: {decisions}");
+    }
+    replays(&consumer);
+}
+
+#[test]
+fn a_node_that_is_down_does_what_the_policy_says_and_nobody_can_be_asked_without_a_log() {
+    let parent = tempfile::tempdir().unwrap();
+    let Some((apt, mut consumer)) = guarded(parent.path()) else { return };
+    consumer.member.kill();
+    let refused = apt.install("good");
+    assert!(!refused.status.success() && !apt.has("good"), "{}", said(&refused));
+    assert!(said(&refused).contains("reattest node"), "{}", said(&refused));
+    consumer.policy(&environment("enforce", "allow"));
+    let installed = apt.install("good");
+    assert!(installed.status.success() && apt.has("good"), "{}", said(&installed));
+    assert!(said(&installed).contains("looked at again"), "{}", said(&installed));
+    replays(&consumer);
+    // A log that cannot be written keeps an enforcing door shut, and a policy that is broken too.
+    let decisions = consumer.member.home.join("data/decisions");
+    fs::rename(&decisions, parent.path().join("away")).unwrap();
+    fs::write(&decisions, "in the way").unwrap();
+    let refused = apt.install("new");
+    assert!(!refused.status.success() && !apt.has("new"), "{}", said(&refused));
+    assert!(said(&refused).contains("cannot be recorded"), "{}", said(&refused));
+    fs::remove_file(&decisions).unwrap();
+    fs::rename(parent.path().join("away"), &decisions).unwrap();
+    consumer.policy("mode = 7\n");
+    let refused = apt.install("new");
+    assert!(!refused.status.success() && !apt.has("new"), "{}", said(&refused));
 }

@@ -30,6 +30,7 @@ fn keys(number: u8) -> [SecretKey; 2] {
 impl Consumer {
     pub(crate) fn new(parent: &Path) -> Self {
         let consumer = Self { member: Member::init(parent, "consumer") };
+        consumer.member.configure(&[("roles", "[\"consume\"]".to_owned())]);
         consumer.policy("");
         consumer
     }

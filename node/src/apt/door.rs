@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use reattest_attestation::{Conclusion, Digest, HashedFile, Question, Verdict};
+use reattest_attestation::{Digest, HashedFile, policy};
 
 use super::lists::{Lists, Names, Release};
 use super::relay::Wanted;
 use crate::config::Config;
+use crate::decisions::{Decision, Desk, Effect, PolicyRead, Request, Why, ask};
 use crate::fault::Fault;
-use crate::query::{self, Source};
-use crate::setup;
+use crate::query::Source;
 
 /// What becomes of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,8 @@ impl Door {
     pub fn package(&self, wanted: &Wanted, sha256: Digest) -> Answer {
         let names = Names::of_file(&wanted.file);
         let release = self.lists.release(&wanted.archive);
-        self.judge(names.as_ref(), release.as_ref(), sha256)
+        let meant = Meant { names, release, sha256 };
+        self.judge(vec![meant]).into_iter().next().unwrap_or_else(unnamed)
     }
 
     /// Under which names and in which archives apt's lists have these bytes.
@@ -63,36 +64,77 @@ impl Door {
         self.lists.listing(wanted).map_err(|error| Fault::new("apt's lists cannot be read", error))
     }
 
-    /// The answer on a package that apt means to be of these names, of this archive.
-    pub fn judge(
-        &self,
-        names: Option<&Names>,
-        release: Option<&Release>,
-        sha256: Digest,
-    ) -> Answer {
-        let Some(purl) = names.and_then(|names| names.purl(release)) else {
-            return Answer::Refused(
-                "apt gives this package no name that a policy could judge; update apt's lists"
-                    .to_owned(),
-            );
+    /// The answer on each package, in their order; all of them are recorded before this returns.
+    pub fn judge(&self, packages: Vec<Meant>) -> Vec<Answer> {
+        let config = match self.config() {
+            Ok(config) => config,
+            Err(fault) => {
+                let refused = |_| Answer::Refused(fault.to_string());
+                return packages.into_iter().map(refused).collect();
+            }
         };
-        let name = purl.file_name().unwrap_or_else(|| purl.name());
-        let question = Question::about(HashedFile::elsewhere(&name, sha256), Some(purl));
-        match self.verdict(&question) {
-            Ok(verdict) if verdict.verdict == Conclusion::Accepted => Answer::Allowed(None),
-            Ok(verdict) => Answer::Refused(crate::cli::verdict_lines(&verdict).join("; ")),
-            Err(fault) => Answer::Refused(fault.to_string()),
-        }
+        let policy = PolicyRead::file(&config.policy);
+        let (desk, labels) = (Desk::of(&config), config.labels.clone());
+        let source = Source::Node(Box::new(config));
+        let requests: Vec<Option<Request>> =
+            packages.into_iter().map(|package| package.request(&labels)).collect();
+        let named = requests.iter().flatten().cloned().collect();
+        let mut decisions =
+            desk.decide_all(&policy, named, &mut |request| ask(&source, request)).into_iter();
+        let answer = |request: &Option<Request>| {
+            request.as_ref().and_then(|_| decisions.next()).map_or_else(unnamed, told)
+        };
+        requests.iter().map(answer).collect()
     }
 
-    fn verdict(&self, question: &Question) -> Result<Verdict, Fault> {
+    fn config(&self) -> Result<Config, Fault> {
         let config = self.config.as_deref().ok_or_else(|| {
             Fault::text("apt's configuration has no Reattest::Config; run `reattest apt enable`")
         })?;
-        let config = Config::load(config)?;
-        let policy = setup::policy_in_force(&config.policy)?;
-        query::judge(&policy, &Source::Node(Box::new(config)), question)
+        Config::load(config)
     }
+}
+
+/// A file, and what apt means it to be.
+#[derive(Debug, Clone)]
+pub struct Meant {
+    /// The package's names.
+    pub names: Option<Names>,
+    /// The archive that lists it.
+    pub release: Option<Release>,
+    /// SHA-256 of the file.
+    pub sha256: Digest,
+}
+
+impl Meant {
+    fn request(self, labels: &BTreeMap<String, String>) -> Option<Request> {
+        let purl = self.names?.purl(self.release.as_ref())?;
+        Some(Request {
+            door: policy::Door::Apt,
+            name: purl.file_name().unwrap_or_else(|| purl.name()),
+            purl,
+            sha256: self.sha256,
+            normalized: Vec::new(),
+            labels: labels.clone(),
+        })
+    }
+}
+
+/// What apt and its user are told. apt's messages are of one line.
+fn told(decision: Decision) -> Answer {
+    let Decision { effect, why, words, .. } = decision;
+    let words = words.replace('\n', "; ");
+    match (effect, why) {
+        (Effect::Allowed, Why::Accepted | Why::Off) => Answer::Allowed(None),
+        (Effect::Allowed, _) => Answer::Allowed(Some(words)),
+        (Effect::Refused, _) => Answer::Refused(words),
+    }
+}
+
+fn unnamed() -> Answer {
+    Answer::Refused(
+        "found a package that apt's lists give no name that a policy could judge; update them with `apt-get update`".to_owned(),
+    )
 }
 
 /// A file's digests.

@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 
 use reattest_attestation::Digest;
 
-use super::door::{Answer, Door, hashed};
+use super::door::{Answer, Door, Meant, hashed};
 use super::lists::Names;
 use super::transaction::{Planned, Transaction};
 use crate::fault::Fault;
@@ -41,8 +41,7 @@ fn judge_files(door: &Door, files: &[Planned]) -> Result<Judged, Fault> {
     }
     let wanted: BTreeSet<Digest> = digests.iter().copied().collect();
     let listed = door.listing(&wanted)?;
-    let mut judged = Judged { packages: files.len(), ..Judged::default() };
-    for (planned, sha256) in files.iter().zip(digests) {
+    let meant = |(planned, sha256): (&Planned, Digest)| {
         let names = Names {
             package: planned.package.clone(),
             version: planned.version.clone(),
@@ -51,7 +50,12 @@ fn judge_files(door: &Door, files: &[Planned]) -> Result<Judged, Fault> {
         // A list that has the very bytes under other names is a mistake of its archive: no evidence
         // is about such a package, and its verdict will say so.
         let release = listed.get(&sha256).filter(|(listed, _)| *listed == names);
-        let answer = door.judge(Some(&names), release.map(|(_, release)| release), sha256);
+        let release = release.map(|(_, release)| release.clone());
+        Meant { names: Some(names), release, sha256 }
+    };
+    let answers = door.judge(files.iter().zip(digests).map(meant).collect());
+    let mut judged = Judged { packages: files.len(), ..Judged::default() };
+    for (planned, answer) in files.iter().zip(answers) {
         let name = format!("{} {}", planned.package, planned.version);
         match answer {
             Answer::Allowed(None) => {}
