@@ -41,6 +41,7 @@ mod keys;
 mod mirrors;
 mod deploy;
 mod decisions;
+mod breakglass;
 mod deployment_rules;
 mod json_logs;
 mod bad_input;

@@ -16,6 +16,7 @@ mod log;
 mod manual;
 mod node;
 mod operator;
+mod own_rebuild;
 mod peers;
 pub mod output;
 mod policy;
@@ -27,6 +28,7 @@ mod render;
 mod role;
 mod status;
 mod verify;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -89,6 +91,8 @@ enum Command {
     Apt(apt::Apt),
     /// Lets one artifact past the policy for a while: recorded, and with an alarm at once.
     Breakglass(breakglass::BreakglassCommand),
+    /// Judges again what was let in, whenever policy, keys or evidence change.
+    Watch(watch::Watch),
     /// What was decided here, and whether that can be shown.
     Audit(audit::Audit),
     /// Checks a policy before it judges anything.
@@ -179,6 +183,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Export(command) => command.run(config),
         Command::Apt(command) => command.run(config),
         Command::Breakglass(command) => command.run(&load(config)?),
+        Command::Watch(command) => command.run(config),
         Command::Audit(command) => command.run(config),
         Command::Policy(command) => command.run(config),
         Command::Doctor(command) => command.run(config),

@@ -11,7 +11,7 @@ use reattest_attestation::verdict::Normalized;
 use reattest_attestation::{Conclusion, HashedFile, Policy, Purl, Question, Verdict};
 use reattest_rebuilder::normalize::{self, NormalizeError};
 
-use super::{Exit, config_file, output, render};
+use super::{Exit, config_file, output, own_rebuild, render};
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::query::{self, Source};
@@ -26,6 +26,9 @@ pub(super) struct Verify {
     /// What the file is meant to be, as a full purl.
     #[arg(long = "as", value_name = "PURL")]
     as_purl: Option<Purl>,
+    /// Has the own node rebuild it first; its outcome counts where the policy's quorum has it.
+    #[arg(long, requires = "as_purl", conflicts_with_all = ["bundle", "offline"])]
+    rebuild: bool,
     #[command(flatten)]
     evidence: EvidenceFrom,
     /// One JSON document: the verdict, or a list of them where several files are judged.
@@ -50,6 +53,9 @@ pub(super) struct EvidenceFrom {
 impl Verify {
     pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
         let (policy, source) = self.evidence.open(config)?;
+        if let (true, Some(purl)) = (self.rebuild, &self.as_purl) {
+            own_rebuild::rebuild(&Config::load(&config_file(config)?)?, &policy, purl)?;
+        }
         let mut verdicts = Vec::new();
         for file in &self.files {
             let question = question(file, self.as_purl.as_ref(), Some(&policy))?;

@@ -17,6 +17,7 @@ mod settle;
 mod decide;
 mod alarms;
 mod breakglass;
+pub mod watch;
 mod replay;
 mod diff;
 

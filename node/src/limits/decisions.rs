@@ -44,3 +44,18 @@ pub const DECISIONS_LOCKED: Duration = Duration::from_secs(10);
 
 /// Time between two looks at the decision log's lock.
 pub const DECISIONS_LOOK: Duration = Duration::from_millis(5);
+
+/// Files that were let in and are judged again: ten machines' packages, at some 5 KiB each in memory.
+pub const WATCHED: usize = 20_000;
+
+/// Bytes of what is remembered of findings: 40 for each that every watched file may have.
+pub const WATCH_STATE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Time between two rounds, where nobody says.
+pub const WATCH_EVERY: Duration = Duration::from_mins(5);
+
+/// How long `verify --rebuild` waits for the own node: the largest Debian packages take hours.
+pub const OWN_REBUILD_WAIT: Duration = Duration::from_hours(12);
+
+/// Time between two looks for the own node's outcome.
+pub const OWN_REBUILD_LOOK: Duration = Duration::from_secs(1);
