@@ -42,6 +42,7 @@ mod mirrors;
 mod deploy;
 mod decisions;
 mod breakglass;
+mod architectures;
 mod deployment_rules;
 mod json_logs;
 mod bad_input;

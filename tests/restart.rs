@@ -6,7 +6,7 @@ use reattest_tests::processes::wait_until;
 use reattest_tests::{at_hand, directory, document, printed, run, said};
 
 /// The keys that signed the archive's index today, as a rebuild's statement would name them.
-fn archive_keys() -> Vec<String> {
+pub(crate) fn archive_keys() -> Vec<String> {
     let home = directory();
     let keep = home.path().join("k");
     // The demo's policy names the keys that it saw sign the index.
