@@ -162,6 +162,36 @@ fn a_glass_is_not_broken_without_a_reason_or_for_good_and_an_overdue_one_is_show
     assert!(shown.contains("OVERDUE for review since"), "{shown}");
 }
 
+#[test]
+fn a_running_node_shows_what_is_overdue_counts_it_and_sends_alarms_again() {
+    let mut here = Alarmed::new(&[500, 204]);
+    let text = fs::read_to_string(here.member.config()).unwrap();
+    // The key is quoted, so that the test's own rewriting of `listen` passes it by.
+    fs::write(here.member.config(), text + "\n[http]\n\"listen\" = \"127.0.0.1:0\"\n").unwrap();
+    assert!(here.break_glass("1 s").status.success());
+    here.posted.recv_timeout(Duration::from_secs(30)).unwrap();
+    here.member.start(&[]);
+    let again = here.posted.recv_timeout(Duration::from_mins(2)).unwrap();
+    assert_eq!(again["alarm"], "breakglass", "sent by the node alone: {again}");
+    reattest_tests::processes::wait_until("it is overdue", Duration::from_secs(30), || {
+        here.member.status()["breakglasses"][0]["overdue"] == true
+    });
+    let status = here.member.status();
+    let shown = printed(&here.run(&["status"]));
+    assert!(shown.contains("breakglass 1") && shown.contains("OVERDUE"), "{shown}");
+
+    let url = status["http"].as_str().unwrap();
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let question = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(question.as_bytes()).unwrap();
+    let mut metrics = String::new();
+    stream.read_to_string(&mut metrics).unwrap();
+    for line in ["reattest_breakglass_total 1", "reattest_breakglass_open 1", "decision_log_up 1"] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
 fn policy(formula: &str, more: &str) -> PolicyRead {
     PolicyRead::text(policy_bytes(formula, more))
 }

@@ -33,6 +33,9 @@ pub const ALARM_BYTES: usize = 16 * 1024;
 /// How long a receiver of alarms may take: somebody waits at a terminal.
 pub const ALARM_WAIT: Duration = Duration::from_secs(10);
 
+/// Time between two looks of a node at alarms that nobody took yet.
+pub const ALARMS_EVERY: Duration = Duration::from_secs(30);
+
 /// Alarms that wait for their receivers: every open breakglass and many findings, twice.
 pub const ALARMS_SPOOLED: usize = 1_000;
 

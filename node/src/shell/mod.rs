@@ -13,6 +13,7 @@ pub mod cosigning;
 pub mod logs;
 mod vouching;
 mod notices;
+mod calling;
 mod standing;
 mod mirrors;
 pub mod http;

@@ -69,6 +69,7 @@ pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
     node.mirrors = Mirrors::follow(&node.config.mirrors, &node.identity, &mirror_said);
     node.dial_configured()?;
     node.read_words();
+    super::calling::begin(&node.config);
     let mut beat = interval(TICK);
     let mut stop = Box::pin(stop_signal()?);
     let ended = loop {
