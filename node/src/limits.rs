@@ -1,6 +1,9 @@
 //! Every bound of the node, in one place, each with its reason.
 
+// With their paths, because the fuzzers include this file as it is.
+#[path = "limits/decisions.rs"]
 mod decisions;
+#[path = "limits/doors.rs"]
 mod doors;
 
 use std::time::Duration;
