@@ -50,4 +50,5 @@ mod bad_carried;
 mod authority;
 mod consumer;
 mod manual;
+mod doors;
 mod apt;

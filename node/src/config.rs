@@ -22,7 +22,7 @@ use crate::protocol::queue::Room;
 use crate::signer::custody::Place;
 pub use alarm::Alarms;
 use place::{Key, Mistake};
-pub use web::{Http, MirrorOf};
+pub use web::{Http, MirrorOf, Service};
 
 /// A role that a node takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,9 @@ pub struct Config {
     /// Where this node serves its logs and its metrics over HTTP; without it, nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<Http>,
+    /// Where the local service answers over HTTP; without it, at its socket alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// How peers are found besides these.
     #[serde(default)]
     pub find: Find,
@@ -259,6 +262,9 @@ impl Config {
         config.policy = base.join(&config.policy);
         config.key = config.key.map(|key| key.below(base));
         config.certificate = config.certificate.map(|certificate| base.join(certificate));
+        if let Some(service) = &mut config.service {
+            service.token = service.token.take().map(|token| base.join(token));
+        }
         config.consumer_key = config.consumer_key.map(|key| base.join(key));
         if let Some(witness) = &mut config.witness {
             witness.key = witness.key.clone().below(base);
@@ -281,6 +287,11 @@ impl Config {
     /// The control socket.
     pub fn socket(&self) -> PathBuf {
         self.data.join("node.sock")
+    }
+
+    /// The socket of the local service.
+    pub fn service_socket(&self) -> PathBuf {
+        self.data.join("service.sock")
     }
 }
 

@@ -40,4 +40,5 @@ pub mod setup;
 pub mod shell;
 pub mod demo;
 pub mod apt;
+pub mod doors;
 pub mod cli;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use reattest_attestation::canonical;
 use reattest_attestation::export::LinkDocument;
@@ -14,6 +15,7 @@ use reattest_attestation::{
 
 use crate::clock;
 use crate::config::Config;
+use crate::doors::Held;
 use crate::entry::{claim_of, documents_of};
 use crate::fault::Fault;
 use crate::limits::{FILE_PACKAGES, VOUCHED_HEADS};
@@ -220,6 +222,8 @@ pub enum Source {
     Node(Box<Config>),
     /// The logs in a data directory, whether a node runs there or not.
     Disk(PathBuf),
+    /// The logs on disk as they were opened, for many questions.
+    Held(Arc<Held>),
     /// A bundle file, which cannot show that nobody dissents.
     Bundle(Vec<u8>),
 }
@@ -230,6 +234,7 @@ impl Source {
         match self {
             Self::Bundle(bytes) => Ok((parse(bytes)?, Completeness::Excerpt)),
             Self::Disk(data) => from_disk(data, selector),
+            Self::Held(held) => held.evidence(selector),
             Self::Node(config) => {
                 let ask = Ask::Evidence(selector.clone());
                 match control::ask(&config.socket(), &ask)? {

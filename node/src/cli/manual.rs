@@ -12,12 +12,13 @@ use super::{Arguments, Exit};
 use crate::fault::Fault;
 
 /// What is explained beside the commands, by name.
-const TOPICS: [(&str, &str); 6] = [
+const TOPICS: [(&str, &str); 7] = [
     ("verdicts", include_str!("topics/verdicts.txt")),
     ("exit-codes", include_str!("topics/exit-codes.txt")),
     ("purls", include_str!("topics/purls.txt")),
     ("policy-files", include_str!("topics/policy.txt")),
     ("files", include_str!("topics/files.txt")),
+    ("service", include_str!("topics/service.txt")),
     ("apt-door", include_str!("topics/apt.txt")),
 ];
 

@@ -10,6 +10,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), Mistake> {
         self.check_peers()?;
         self.http.as_ref().map_or(Ok(()), web::check_http)?;
+        self.service.as_ref().map_or(Ok(()), web::check_service)?;
         web::check_mirrors(&self.mirrors)?;
         self.alarms.check()?;
         check_archive(&self.archive)?;

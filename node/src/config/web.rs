@@ -1,6 +1,7 @@
 //! The configuration's tables about HTTP: what this node serves there, and which mirrors it follows.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reattest_rebuilder::retention::Age;
@@ -19,6 +20,17 @@ pub struct Http {
     /// machine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub public: bool,
+}
+
+/// Where the local service answers over HTTP, beside its socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Address and port, of this machine unless there is a token: `"127.0.0.1:4190"`.
+    pub listen: SocketAddr,
+    /// A file with the token that every question must bring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<PathBuf>,
 }
 
 /// A static copy of a node's logs and documents.
@@ -61,6 +73,18 @@ pub(super) fn check_http(http: &Http) -> Result<(), Mistake> {
         http.listen.to_string()
     );
     Err(Mistake::new(&[Key::Of("http"), Key::Of("listen")], why))
+}
+
+pub(super) fn check_service(service: &Service) -> Result<(), Mistake> {
+    if service.token.is_some() || service.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    let why = format!(
+        "found {:?}, which other machines reach; needed an address of this machine alone, such as \
+         127.0.0.1:4190, or token = \"FILE\"",
+        service.listen.to_string()
+    );
+    Err(Mistake::new(&[Key::Of("service"), Key::Of("listen")], why))
 }
 
 pub(super) fn check_mirrors(mirrors: &[MirrorOf]) -> Result<(), Mistake> {

@@ -90,6 +90,13 @@ pub fn ask(source: &Source, request: &Request) -> Answered {
             },
             Err(fault) => Answered::Unusable(fault.to_string()),
         },
+        Source::Held(held) => match held.evidence(&selector) {
+            Ok((bundle, dissent)) => match bundle.to_bytes() {
+                Ok(bundle) => Answered::Had { bundle, dissent, scans: Vec::new() },
+                Err(error) => Answered::Unusable(error.to_string()),
+            },
+            Err(fault) => Answered::Unusable(fault.to_string()),
+        },
         Source::Node(config) => from_node(&config.socket(), selector),
     }
 }

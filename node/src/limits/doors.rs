@@ -36,3 +36,18 @@ pub const POLICY_CASES_BYTES: u64 = 1024 * 1024;
 
 /// Test cases of one policy: each reads a bundle and verifies it.
 pub const POLICY_CASES: usize = 1_024;
+
+/// Questions in one batch to the local service: the pins of the largest lockfiles are some thousands.
+pub const DOORS_BATCH: usize = 10_000;
+
+/// Bytes of one request to the local service: ten thousand digests, each with a purl of 600 bytes.
+pub const DOORS_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long the local service may take for one answer, the largest batch from a cold disk included.
+pub const DOORS_ANSWER: Duration = Duration::from_mins(2);
+
+/// Seconds for which logs and policy are held open between questions: an answer is at most that old.
+pub const DOORS_HELD_SECONDS: i64 = 1;
+
+/// Items on one page of the local service.
+pub const DOORS_PAGE: usize = 1_000;

@@ -158,7 +158,7 @@ pub struct PeerStatus {
 }
 
 /// One question and where its answer goes.
-pub(super) type Call = (Ask, oneshot::Sender<Answer>);
+pub(crate) type Call = (Ask, oneshot::Sender<Answer>);
 
 /// Listens; a socket that nobody listens at any more is replaced.
 pub(super) fn listen(path: &Path, calls: mpsc::Sender<Call>) -> Result<(), Fault> {

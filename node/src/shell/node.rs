@@ -64,6 +64,7 @@ pub async fn run(path: &Path, config: Config, json: bool) -> Result<(), Fault> {
     let _nobody_speaks = (!rebuilds).then_some(builder_said);
     let mut node = Node::open(config, roles, greeting, json)?;
     control::listen(&node.config.socket(), calls.clone())?;
+    node.open_service(calls.clone()).await?;
     node.open_http(calls).await?;
     let (mirror_said, mut from_mirrors) = mpsc::channel(64);
     node.mirrors = Mirrors::follow(&node.config.mirrors, &node.identity, &mirror_said);
@@ -236,6 +237,14 @@ impl Node {
             feeds,
             halted: None,
         })
+    }
+
+    /// Answers programs of this machine.
+    async fn open_service(&mut self, calls: mpsc::Sender<Call>) -> Result<(), Fault> {
+        if let Some(address) = crate::doors::open(&self.config, calls).await? {
+            self.report(&Report::Listening { address: format!("http://{address}/v1/") });
+        }
+        Ok(())
     }
 
     /// Serves files and metrics over HTTP, where the configuration says so.

@@ -20,7 +20,7 @@ use crate::store::durable;
 use crate::store::error::LogError;
 
 /// Where the newest records are.
-pub(super) trait Newest: Send + std::fmt::Debug {
+pub(super) trait Newest: Send + Sync + std::fmt::Debug {
     /// Takes records in; what it does not take is found again in the logs at the next start.
     fn insert(&mut self, records: &[Record]);
     /// Visits the records of a key until the visitor has enough.
