@@ -44,7 +44,7 @@ lint: deps
 # Hostile bytes against every decoder. The fuzzers begin from the committed corpus and the vectors,
 # and keep what they find in target/fuzz; RUSTC_BOOTSTRAP lets a stable compiler instrument code.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= statement envelope checkpoint proof bundle evidence policy codec document normalize report network queue
+FUZZ_TARGETS ?= statement envelope checkpoint proof bundle evidence policy codec apt document normalize report network queue
 FUZZ := RUSTC_BOOTSTRAP=1 cargo fuzz
 FUZZ_WHERE := --fuzz-dir tests/fuzz --target-dir target/fuzz
 
@@ -96,10 +96,11 @@ deny:
 	  cargo deny check advisories || echo "skipped 1: the advisory database cannot be had"; \
 	else echo "skipped 1: cargo-deny is not installed (cargo install --locked cargo-deny)"; fi
 
-# Keys in an SSH agent and in a PKCS#11 token, address translation; tests without them are counted as skipped.
+# Keys in an SSH agent and in a PKCS#11 token, a signed archive, address translation; tests without them are counted as skipped.
 .PHONY: test-tools
 test-tools:
 	@command -v ssh-agent >/dev/null || $(MAKE) -s --no-print-directory install PACKAGES=openssh-client || true
+	@command -v gpg >/dev/null || $(MAKE) -s --no-print-directory install PACKAGES=gnupg || true
 	@command -v softhsm2-util >/dev/null || $(MAKE) -s --no-print-directory install PACKAGES=softhsm2 || true
 	@command -v iptables >/dev/null || command -v nft >/dev/null || $(MAKE) -s --no-print-directory install PACKAGES=nftables || true
 

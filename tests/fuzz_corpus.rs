@@ -25,6 +25,8 @@ use crate::worlds::{file, network, rebuilder, world};
 /// What the properties need beside `reattest-attestation`.
 mod beside {
     pub(crate) use crate::worlds;
+    pub(crate) use reattest::apt::message::Message;
+    pub(crate) use reattest::apt::transaction::Transaction;
     pub(crate) use reattest::codec::{decode, encode};
     pub(crate) use reattest::limits::{REQUEST_BYTES, RESPONSE_BYTES, STRANGERS};
     pub(crate) use reattest::protocol;
@@ -223,6 +225,23 @@ fn bundles() -> Vec<(String, Vec<u8>)> {
     all
 }
 
+fn apt_says() -> Vec<(String, Vec<u8>)> {
+    named([
+        (
+            "acquire",
+            b"600 URI Acquire\nURI: http://m.example/pool/a_1%3a2_all.deb\nFilename: /p/a_1%3a2_all.deb\nTarget-Type: deb\n\n".to_vec(),
+        ),
+        (
+            "answers",
+            b"200 URI Start\nURI: a\nSize: 7\n\n201 URI Done\nURI: a\nSHA256-Hash: 00\n\n400 URI Failure\nURI: b\nMessage: no\n\n".to_vec(),
+        ),
+        (
+            "hook",
+            b"VERSION 3\nDir::State::lists=lists/\nReattest::Config=/a%20b\n\na - - none < 1:2-1 all none /c/a.deb\nb 1 amd64 same > - - none **REMOVE**\n".to_vec(),
+        ),
+    ])
+}
+
 fn seeds() -> Seeds {
     let scripts = (0..6).map(|world| (format!("world-{world}"), vec![world])).collect();
     let proofs = named([
@@ -242,6 +261,7 @@ fn seeds() -> Seeds {
         ("evidence", scripts),
         ("policy", vectors(".toml")),
         ("codec", messages()),
+        ("apt", apt_says()),
         ("document", documents()),
         ("normalize", archives()),
         ("report", reports()),

@@ -5,6 +5,10 @@
 
 #![allow(dead_code, unused_imports, reason = "included files have more in them than is fuzzed")]
 
+#[path = "../../node/src/apt/message.rs"]
+mod message;
+#[path = "../../node/src/apt/transaction.rs"]
+mod transaction;
 #[path = "../../node/src/codec.rs"]
 mod codec;
 #[path = "../../node/src/disk.rs"]
@@ -23,9 +27,11 @@ mod worlds;
 mod beside {
     pub(crate) use crate::codec::{decode, encode};
     pub(crate) use crate::limits::{REQUEST_BYTES, RESPONSE_BYTES, STRANGERS};
+    pub(crate) use crate::message::Message;
     pub(crate) use crate::protocol;
     pub(crate) use crate::protocol::message::{Gossip, Request, Response};
     pub(crate) use crate::store::queue::{QueueError, QueueFile};
+    pub(crate) use crate::transaction::Transaction;
     pub(crate) use crate::worlds;
     pub(crate) use reattest_rebuilder::{Lock, Recipe, normalize, report};
 }

@@ -4,6 +4,7 @@
 //! that a corpus in which nothing is accepted is noticed. Whoever includes this file puts a module
 //! `beside` next to it.
 
+mod apt;
 mod documents;
 mod messages;
 mod normalizers;
@@ -16,6 +17,7 @@ mod naive;
 
 use std::fmt::Display;
 
+pub use apt::apt;
 pub use bundles::{bundle, evidence};
 pub use documents::{checkpoint, document, envelope, policy, statement};
 pub use messages::codec;
@@ -29,7 +31,7 @@ pub use reports::report;
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every target by its name, which is also its directory in the corpus.
-pub const TARGETS: [(&str, Property); 13] = [
+pub const TARGETS: [(&str, Property); 14] = [
     ("statement", statement),
     ("envelope", envelope),
     ("checkpoint", checkpoint),
@@ -38,6 +40,7 @@ pub const TARGETS: [(&str, Property); 13] = [
     ("evidence", evidence),
     ("policy", policy),
     ("codec", codec),
+    ("apt", apt),
     ("document", document),
     ("normalize", normalize),
     ("report", report),
