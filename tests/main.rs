@@ -51,4 +51,5 @@ mod authority;
 mod consumer;
 mod manual;
 mod doors;
+mod pins;
 mod apt;

@@ -41,4 +41,5 @@ pub mod shell;
 pub mod demo;
 pub mod apt;
 pub mod doors;
+pub mod pins;
 pub mod cli;

@@ -20,7 +20,7 @@ use crate::entry::{claim_of, documents_of};
 use crate::fault::Fault;
 use crate::limits::{FILE_PACKAGES, VOUCHED_HEADS};
 use crate::shell::control::{self, Answer, Ask};
-use crate::store::index::{Index, Place, Selector, StoredIndex};
+use crate::store::index::{Index, Place, Selector};
 use crate::store::{Log, LogError, Store};
 use crate::words::{Words, WordsError};
 
@@ -254,15 +254,18 @@ fn parse(bytes: &[u8]) -> Result<Bundle, Fault> {
 
 /// Evidence from the logs on disk, where no node runs.
 pub fn from_disk(data: &Path, selector: &Selector) -> Result<(Bundle, Completeness), Fault> {
+    open(data)?.evidence(selector)
+}
+
+/// Opens the logs on disk, for many questions.
+pub fn open(data: &Path) -> Result<Held, Fault> {
     if !data.is_dir() {
         return Err(Fault::text(format!(
             "no evidence: {} does not exist; run `reattest node`, or name a bundle with --bundle",
             data.display()
         )));
     }
-    let store = Store::read_only(data)?;
-    let index = StoredIndex::read_only(data, &store)?;
-    evidence(&store, &index, selector).map_err(|error| Fault::text(error.to_string()))
+    Held::open(data)
 }
 
 /// What evidence on a question is looked up by.

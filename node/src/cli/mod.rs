@@ -5,6 +5,7 @@ mod apt;
 mod audit;
 mod breakglass;
 mod bundle;
+mod check;
 mod demo;
 mod doctor;
 mod export;
@@ -83,6 +84,8 @@ enum Command {
     Verify(verify::Verify),
     /// What the network says of a package or a file.
     Query(query::Query),
+    /// The verdict of your policy on every pin of lockfiles.
+    Check(check::Check),
     /// The evidence on a file, to carry along with it.
     Bundle(bundle::Bundle),
     /// The evidence on a file in the formats of other tools.
@@ -179,6 +182,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Inputs(command) => command.run(config),
         Command::Verify(command) => command.run(config),
         Command::Query(command) => command.run(config),
+        Command::Check(command) => command.run(config),
         Command::Bundle(command) => command.run(config),
         Command::Export(command) => command.run(config),
         Command::Apt(command) => command.run(config),
