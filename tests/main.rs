@@ -51,5 +51,8 @@ mod authority;
 mod consumer;
 mod manual;
 mod doors;
+mod bills;
+mod installed;
 mod pins;
+mod ratchet;
 mod apt;

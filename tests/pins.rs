@@ -36,13 +36,13 @@ fn found(pin: &Pin) -> &str {
 }
 
 /// A consumer whose policy has an authority for crates and Python's releases.
-struct World {
-    parent: tempfile::TempDir,
-    consumer: Consumer,
+pub(crate) struct World {
+    pub(crate) parent: tempfile::TempDir,
+    pub(crate) consumer: Consumer,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let parent = tempfile::tempdir().unwrap();
         let consumer = Consumer::new(parent.path());
         let authority =
@@ -51,19 +51,19 @@ impl World {
         Self { parent, consumer }
     }
 
-    fn check(&self, name: &str, text: &str) -> (i32, Value) {
+    pub(crate) fn check(&self, name: &str, text: &str) -> (i32, Value) {
         let file = self.parent.path().join(name);
         std::fs::write(&file, text).unwrap();
         let told = self.run(&[file.to_str().unwrap(), "--json"]);
         (told.status.code().unwrap(), document(&told))
     }
 
-    fn run(&self, arguments: &[&str]) -> std::process::Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> std::process::Output {
         self.consumer.member.command(&[&["check"], arguments].concat()).output().unwrap()
     }
 }
 
-fn crate_pin(name: &str, sha256: &str) -> String {
+pub(crate) fn crate_pin(name: &str, sha256: &str) -> String {
     format!(
         "[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\nsource = \"registry+https://crates.test/index\"\nchecksum = \"{sha256}\"\n"
     )

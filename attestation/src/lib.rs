@@ -57,4 +57,4 @@ pub use statement::{
     Rebuild, Retraction, Revocation, Rotation,
 };
 pub use time::Timestamp;
-pub use verdict::{Conclusion, Question, Verdict};
+pub use verdict::{Conclusion, Question, Reason, Verdict};

@@ -5,11 +5,14 @@
 mod decisions;
 #[path = "limits/doors.rs"]
 mod doors;
+#[path = "limits/pins.rs"]
+mod pins;
 
 use std::time::Duration;
 
 pub use decisions::*;
 pub use doors::*;
+pub use pins::*;
 
 /// Bytes of one message between two processes of a node. A packet of a `SOCK_SEQPACKET` socket is
 /// sent whole or not at all, and the kernel's default send buffer holds 212,992 bytes with its
@@ -388,12 +391,3 @@ pub const ENTRY_TILE_BYTES: usize = 256 * (64 * 1024 + 1);
 
 /// Tiles of hashes that are kept of one mirror while ranges are proven: 8 KiB each.
 pub const MIRROR_TILES: usize = 64;
-
-/// Bytes of a lockfile: monorepos have 20 MB, and reading takes ten times as much memory.
-pub const PINS_FILE_BYTES: usize = 32 * 1024 * 1024;
-
-/// Pins in one file: twice as many as a batch of verdicts, and more than any lockfile seen.
-pub const PINS: usize = 20_000;
-
-/// Files that one pin may name: a release for every Python and platform has some 100.
-pub const FILES_PER_PIN: usize = 512;

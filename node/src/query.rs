@@ -229,6 +229,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// The same for very many questions: logs are opened once, whether a node runs on them or not.
+    pub fn held(&self) -> Result<Self, Fault> {
+        Ok(match self {
+            Self::Node(config) => Self::Held(Arc::new(open(&config.data)?)),
+            Self::Disk(data) => Self::Held(Arc::new(open(data)?)),
+            Self::Held(_) | Self::Bundle(_) => self.clone(),
+        })
+    }
+
     /// The evidence on a selector, unverified, and whether a dissent would be in it.
     pub fn gather(&self, selector: &Selector) -> Result<(Bundle, Completeness), Fault> {
         match self {
@@ -277,10 +286,62 @@ pub fn selector(question: &Question) -> Selector {
 }
 
 /// The verdict on a file.
+///
+/// A purl may leave open which file of a release is meant, as a requirement with only a digest does.
+/// Then what evidence calls these bytes is taken, where it is a file of that very release, and nothing else.
 pub fn judge(policy: &Policy, source: &Source, question: &Question) -> Result<Verdict, Fault> {
+    let Some(release) = question.purl.as_ref().filter(|purl| leaves_open(purl)) else {
+        return judge_exactly(policy, source, question);
+    };
+    let unnamed = HashedFile::elsewhere("", question.file.sha256());
+    let verdict = judge_exactly(policy, source, &Question::about(unnamed, None))?;
+    match &verdict.artifact.purl {
+        Some(known) if is_of(known, release) => {
+            let named = Question { purl: Some(known.clone()), ..question.clone() };
+            judge_exactly(policy, source, &named)
+        }
+        Some(_) => judge_exactly(policy, source, question),
+        // Nobody speaks of these bytes, or they have several names.
+        None => {
+            let exactly = judge_exactly(policy, source, question)?;
+            Ok(if exactly.votes.is_empty() { verdict } else { exactly })
+        }
+    }
+}
+
+fn judge_exactly(policy: &Policy, source: &Source, question: &Question) -> Result<Verdict, Fault> {
     let (bundle, completeness) = source.gather(&selector(question))?;
     let evidence = Evidence::verify(&bundle, policy.network(), completeness);
     Ok(conclude(policy, &evidence, question, clock::now()))
+}
+
+/// Whether a purl is of a release rather than of one of its files.
+fn leaves_open(purl: &Purl) -> bool {
+    let lacks = |key| purl.qualifier(key).is_none();
+    match purl.kind() {
+        "pypi" => lacks("file_name"),
+        "deb" => purl.namespace().is_none() || lacks("arch") || lacks("distro"),
+        _ => false,
+    }
+}
+
+/// Whether a file is one of a release: everything that the release says is true of the file.
+fn is_of(file: &Purl, release: &Purl) -> bool {
+    let says = |part: Option<String>, of: Option<String>| part.is_none() || part == of;
+    // An archive's pool names files without the epoch.
+    let without_epoch = |version: &String| {
+        version.split_once(':').map_or_else(|| version.clone(), |(_, rest)| rest.to_owned())
+    };
+    let same_version = release.version() == file.version()
+        || (file.kind() == "deb"
+            && release.version() == file.version().as_ref().map(without_epoch));
+    file.kind() == release.kind()
+        && file.name() == release.name()
+        && same_version
+        && says(release.namespace(), file.namespace())
+        && ["arch", "distro", "file_name"]
+            .iter()
+            .all(|key| says(release.qualifier(key), file.qualifier(key)))
 }
 
 /// What the network says of a package, without a file at hand: the file that is accepted, or the

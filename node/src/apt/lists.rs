@@ -31,7 +31,7 @@ pub struct Release {
 }
 
 /// A package's own names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Names {
     /// Its name.
     pub package: String,
@@ -39,6 +39,15 @@ pub struct Names {
     pub version: String,
     /// Its architecture.
     pub architecture: String,
+}
+
+/// By which bytes lists publish a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// These, in these releases.
+    As(Digest, Vec<Release>),
+    /// Lists contradict each other.
+    Contradicted,
 }
 
 impl Default for Lists {
@@ -91,10 +100,32 @@ impl Lists {
         wanted: &BTreeSet<Digest>,
     ) -> io::Result<BTreeMap<Digest, (Names, Release)>> {
         let mut found = BTreeMap::new();
-        for (list, release) in self.packages()? {
-            if found.len() == wanted.len() {
-                break;
+        self.each_stanza(&mut |names, digest, release| {
+            if wanted.contains(&digest) {
+                found.entry(digest).or_insert_with(|| (names.clone(), release.clone()));
             }
+            found.len() < wanted.len()
+        })?;
+        Ok(found)
+    }
+
+    /// By which bytes these versions are published.
+    pub fn publishing(&self, wanted: &BTreeSet<Names>) -> io::Result<BTreeMap<Names, Published>> {
+        let mut found: BTreeMap<Names, Published> = BTreeMap::new();
+        self.each_stanza(&mut |names, digest, release| {
+            if wanted.contains(names) {
+                let published =
+                    found.entry(names.clone()).or_insert_with(|| Published::As(digest, Vec::new()));
+                published.add(digest, release);
+            }
+            true
+        })?;
+        Ok(found)
+    }
+
+    /// Calls for each package of each list, until the answer is no.
+    fn each_stanza(&self, visit: &mut Visit<'_>) -> io::Result<()> {
+        for (list, release) in self.packages()? {
             let mut child = Command::new(HELPER)
                 .arg("cat-file")
                 .arg(&list)
@@ -102,14 +133,21 @@ impl Lists {
                 .stdout(Stdio::piped())
                 .spawn()?;
             let output = child.stdout.take().map(BufReader::new);
-            let read = output.map(|output| scan(output, wanted, &release, &mut found));
+            let mut goes_on = true;
+            let mut of_list = |names: &Names, digest| {
+                goes_on = goes_on && visit(names, digest, &release);
+            };
+            let read = output.map(|output| scan(output, &mut of_list));
             let ended = child.wait()?;
             read.transpose()?;
             if !ended.success() {
                 return Err(io::Error::other(format!("{} cannot be read", list.display())));
             }
+            if !goes_on {
+                break;
+            }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The lists of packages with the release that signs each.
@@ -135,6 +173,22 @@ impl Lists {
     }
 }
 
+/// A package of a list: its names, its digest, and who publishes the list.
+type Visit<'a> = dyn FnMut(&Names, Digest, &Release) -> bool + 'a;
+
+impl Published {
+    fn add(&mut self, digest: Digest, release: &Release) {
+        match self {
+            Self::As(known, releases) if *known == digest => {
+                if !releases.contains(release) {
+                    releases.push(release.clone());
+                }
+            }
+            _ => *self = Self::Contradicted,
+        }
+    }
+}
+
 /// `…_binary-amd64_Packages`, compressed or not.
 fn is_packages(name: &str) -> bool {
     let last = name.rsplit('_').next().unwrap_or(name);
@@ -142,12 +196,7 @@ fn is_packages(name: &str) -> bool {
 }
 
 /// Looks at each stanza's names and digest.
-fn scan(
-    mut list: impl BufRead,
-    wanted: &BTreeSet<Digest>,
-    release: &Release,
-    found: &mut BTreeMap<Digest, (Names, Release)>,
-) -> io::Result<()> {
+fn scan(mut list: impl BufRead, visit: &mut dyn FnMut(&Names, Digest)) -> io::Result<()> {
     let empty =
         Names { package: String::new(), version: String::new(), architecture: String::new() };
     let (mut names, mut digest) = (empty.clone(), None);
@@ -158,7 +207,7 @@ fn scan(
         let text = std::str::from_utf8(&line).unwrap_or_default().trim_end();
         if text.is_empty() {
             if let Some(digest) = digest.take() {
-                found.entry(digest).or_insert_with(|| (names.clone(), release.clone()));
+                visit(&names, digest);
             }
             names = empty.clone();
         }
@@ -170,7 +219,7 @@ fn scan(
             Some(("Version", value)) => value.clone_into(&mut names.version),
             Some(("Architecture", value)) => value.clone_into(&mut names.architecture),
             Some(("SHA256", value)) => {
-                digest = value.parse().ok().filter(|digest| wanted.contains(digest));
+                digest = value.parse().ok();
             }
             _ => {}
         }
@@ -250,10 +299,9 @@ mod tests {
             "Package: zero\nVersion: 1\nArchitecture: all\nSHA256: {}\n\nPackage: one\nArchitecture: amd64\nVersion: 2\nDescription: x\n SHA256: no\nSHA256: {digest}\n",
             Digest::of(b"zero")
         );
-        let mut found = BTreeMap::new();
-        let wanted = BTreeSet::from([digest, Digest::of(b"two")]);
-        scan(text.as_bytes(), &wanted, &release(), &mut found).unwrap();
-        let names: Vec<&str> = found.values().map(|(names, _)| names.package.as_str()).collect();
-        assert_eq!((names, found.contains_key(&digest)), (vec!["one"], true));
+        let mut found = Vec::new();
+        let mut visit = |names: &Names, digest| found.push((names.package.clone(), digest));
+        scan(text.as_bytes(), &mut visit).unwrap();
+        assert_eq!(found, [("zero".to_owned(), Digest::of(b"zero")), ("one".to_owned(), digest)]);
     }
 }

@@ -14,3 +14,6 @@ pub mod door;
 pub mod method;
 pub mod hook;
 pub mod enable;
+
+pub use door::hashed;
+pub use lists::{Lists, Names, Published, Release};

@@ -19,6 +19,7 @@ mod node;
 mod operator;
 mod own_rebuild;
 mod peers;
+mod pinned;
 pub mod output;
 mod policy;
 mod query;
@@ -27,6 +28,7 @@ mod rebuild;
 mod recipe;
 mod render;
 mod role;
+mod scan;
 mod status;
 mod verify;
 mod watch;
@@ -84,8 +86,10 @@ enum Command {
     Verify(verify::Verify),
     /// What the network says of a package or a file.
     Query(query::Query),
-    /// The verdict of your policy on every pin of lockfiles.
+    /// The verdict of your policy on every pin of lockfiles and bills of materials.
     Check(check::Check),
+    /// The verdict of your policy on everything that is installed.
+    Scan(scan::Scan),
     /// The evidence on a file, to carry along with it.
     Bundle(bundle::Bundle),
     /// The evidence on a file in the formats of other tools.
@@ -183,6 +187,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Fault> {
         Command::Verify(command) => command.run(config),
         Command::Query(command) => command.run(config),
         Command::Check(command) => command.run(config),
+        Command::Scan(command) => command.run(config),
         Command::Bundle(command) => command.run(config),
         Command::Export(command) => command.run(config),
         Command::Apt(command) => command.run(config),

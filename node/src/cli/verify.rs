@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use reattest_attestation::policy::Accept;
@@ -83,15 +82,9 @@ impl EvidenceFrom {
         Ok((policy, source))
     }
 
-    /// The same for very many questions: the logs are opened once, whether a node runs on them or not.
-    pub(super) fn open_for_many(&self, config: Option<&Path>) -> Result<(Policy, Source), Fault> {
-        let (policy, source) = self.open(config)?;
-        let data = match source {
-            Source::Node(config) => config.data,
-            Source::Disk(data) => data,
-            ready @ (Source::Held(_) | Source::Bundle(_)) => return Ok((policy, ready)),
-        };
-        Ok((policy, Source::Held(Arc::new(query::open(&data)?))))
+    /// Whether everything comes from the own node, its policy too.
+    pub(super) fn is_of_node(&self) -> bool {
+        self.policy.is_none() && self.bundle.is_none() && !self.offline
     }
 }
 

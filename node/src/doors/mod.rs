@@ -10,6 +10,7 @@ mod verdicts;
 mod network;
 mod router;
 mod listen;
+pub mod client;
 
 pub use held::Held;
 pub(crate) use listen::open;

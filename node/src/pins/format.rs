@@ -1,10 +1,13 @@
 //! The forms of lockfiles, and by which names they go.
 
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
 use super::PinsError;
 use super::found::Found;
 
 /// A form of lockfile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// `Cargo.lock`.
@@ -19,6 +22,27 @@ pub enum Format {
     Poetry,
     /// `pylock.toml` (PEP 751).
     Pylock,
+    /// CycloneDX 1 in JSON.
+    Cyclonedx,
+    /// SPDX 2.2 and 2.3 in JSON.
+    Spdx,
+    /// A directory of `.deb` files.
+    #[value(skip)]
+    Debs,
+    /// What dpkg has installed.
+    #[value(skip)]
+    Installed,
+}
+
+/// The members that tell what a document in JSON is.
+#[derive(Deserialize)]
+struct Marks {
+    #[serde(rename = "bomFormat")]
+    bom_format: Option<IgnoredAny>,
+    #[serde(rename = "spdxVersion")]
+    spdx_version: Option<IgnoredAny>,
+    #[serde(rename = "lockfileVersion")]
+    lockfile_version: Option<IgnoredAny>,
 }
 
 impl Format {
@@ -33,13 +57,26 @@ impl Format {
             "pylock.toml" => Self::Pylock,
             _ if name.starts_with("pylock.") && is(".toml") => Self::Pylock,
             _ if name.contains("requirements") && is(".txt") => Self::Requirements,
+            _ if is(".cdx.json") => Self::Cyclonedx,
+            _ if is(".spdx.json") => Self::Spdx,
             _ => return None,
         })
     }
 
+    /// The form that a document in JSON says it has, under whatever name it lies.
+    pub(super) fn told_by(text: &str) -> Option<Self> {
+        let marks: Marks = serde_json::from_str(text).ok()?;
+        match (marks.bom_format, marks.spdx_version, marks.lockfile_version) {
+            (Some(_), None, None) => Some(Self::Cyclonedx),
+            (None, Some(_), None) => Some(Self::Spdx),
+            (None, None, Some(_)) => Some(Self::Npm),
+            _ => None,
+        }
+    }
+
     /// The names by which files are known, for people.
     pub fn names() -> &'static str {
-        "Cargo.lock, package-lock.json, requirements.txt, uv.lock, poetry.lock, pylock.toml"
+        "Cargo.lock, package-lock.json, requirements.txt, uv.lock, poetry.lock, pylock.toml, CycloneDX and SPDX in JSON"
     }
 
     pub(super) fn read(self, text: &str) -> Result<Found, PinsError> {
@@ -50,6 +87,10 @@ impl Format {
             Self::Uv => super::uv::read(text),
             Self::Poetry => super::poetry::read(text),
             Self::Pylock => super::pylock::read(text),
+            Self::Cyclonedx => super::cyclonedx::read(text),
+            Self::Spdx => super::spdx::read(text),
+            // Not read from a text.
+            Self::Debs | Self::Installed => Err(PinsError::Unknown),
         }
     }
 }

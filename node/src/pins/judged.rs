@@ -1,13 +1,12 @@
-//! What the policy says of a pin: of each file that it may install, and of the pin by the worst of them.
+//! What the policy says of pins: of each file that one may install, and of the pin by the worst of them.
 
-use reattest_attestation::{Conclusion, Digest, HashedFile, Policy, Purl, Question, Verdict};
+use reattest_attestation::{Conclusion, HashedFile, Question, Verdict};
 
 use super::found::{Obstacle, Pin, PinnedFile, Role};
 use crate::fault::Fault;
-use crate::query::{self, Source};
 
 /// A pin with what was concluded of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Judged {
     /// The pin.
     pub pin: Pin,
@@ -19,23 +18,55 @@ pub struct Judged {
     pub verdicts: Vec<Verdict>,
 }
 
-/// Judges a pin. Whatever cannot be asked is inconclusive, and never accepted.
-pub fn judge(policy: &Policy, source: &Source, pin: Pin) -> Result<Judged, Fault> {
-    let mut judged = Judged { pin, conclusion: None, obstacles: Vec::new(), verdicts: Vec::new() };
-    if judged.pin.local {
-        return Ok(judged);
+/// Judges pins, with all their questions asked at once. Whatever cannot be asked is inconclusive,
+/// and never accepted.
+///
+/// `ask` answers with one verdict for each question, in their order.
+pub fn judge(
+    pins: Vec<Pin>,
+    ask: impl FnOnce(&[Question]) -> Result<Vec<Verdict>, Fault>,
+) -> Result<Vec<Judged>, Fault> {
+    let mut questions = Vec::new();
+    let mut judged: Vec<(Judged, usize)> = Vec::with_capacity(pins.len());
+    for pin in pins {
+        let before = questions.len();
+        let obstacles = if pin.local { Vec::new() } else { obstacles(&pin, &mut questions) };
+        let asked = questions.len().saturating_sub(before);
+        judged.push((Judged { pin, conclusion: None, obstacles, verdicts: Vec::new() }, asked));
     }
-    judged.obstacles.extend(judged.pin.obstacle.clone());
-    if judged.obstacles.is_empty() {
-        for file in judged.pin.installed() {
-            match file.digests.sha256 {
-                None => judged.obstacles.push(only_others(file)),
-                Some(sha256) => judged.verdicts.push(of_file(policy, source, file, sha256)?),
+    let verdicts = ask(&questions)?;
+    if verdicts.len() != questions.len() {
+        let (found, needed) = (verdicts.len(), questions.len());
+        return Err(Fault::text(format!(
+            "found {found} verdicts, needed {needed}, one a question"
+        )));
+    }
+    let mut verdicts = verdicts.into_iter();
+    let concluded = |(mut one, asked): (Judged, usize)| {
+        one.verdicts = verdicts.by_ref().take(asked).collect();
+        one.conclusion = (!one.pin.local).then(|| one.worst());
+        one
+    };
+    Ok(judged.into_iter().map(concluded).collect())
+}
+
+/// Adds a question for each file that a pin may install, and says what cannot be asked.
+fn obstacles(pin: &Pin, questions: &mut Vec<Question>) -> Vec<Obstacle> {
+    let mut obstacles: Vec<Obstacle> = pin.obstacle.clone().into_iter().collect();
+    if !obstacles.is_empty() {
+        return obstacles;
+    }
+    for file in pin.installed() {
+        match file.digests.sha256 {
+            None => obstacles.push(only_others(file)),
+            Some(sha256) => {
+                let name = file.purl.file_name().unwrap_or_default();
+                let file_asked = HashedFile::elsewhere(&name, sha256);
+                questions.push(Question::about(file_asked, Some(file.purl.clone())));
             }
         }
     }
-    judged.conclusion = Some(judged.worst());
-    Ok(judged)
+    obstacles
 }
 
 impl Judged {
@@ -55,9 +86,9 @@ impl Judged {
 impl Pin {
     /// The files that may be installed for it: all built ones, and source where no built file fits
     /// every machine.
-    fn installed(&self) -> Vec<&PinnedFile> {
+    fn installed(&self) -> impl Iterator<Item = &PinnedFile> {
         let universal = self.files.iter().any(|file| file.role == Role::Universal);
-        self.files.iter().filter(|file| !universal || file.role != Role::Source).collect()
+        self.files.iter().filter(move |file| !universal || file.role != Role::Source)
     }
 }
 
@@ -67,37 +98,4 @@ fn only_others(file: &PinnedFile) -> Obstacle {
         "a SHA-256, which evidence names",
         "verify the downloaded file with `reattest verify FILE --as PURL`",
     )
-}
-
-/// The verdict on one file as what the pin says that it is.
-fn of_file(
-    policy: &Policy,
-    source: &Source,
-    file: &PinnedFile,
-    sha256: Digest,
-) -> Result<Verdict, Fault> {
-    let name = file.purl.file_name().unwrap_or_default();
-    let ask = |purl: Option<Purl>, name: &str| {
-        query::judge(policy, source, &Question::about(HashedFile::elsewhere(name, sha256), purl))
-    };
-    let of_release = file.purl.kind() == "pypi" && file.purl.qualifier("file_name").is_none();
-    if !of_release {
-        return ask(Some(file.purl.clone()), &name);
-    }
-    // The pin tells the release and not the file's name: what evidence calls these bytes is taken
-    // where it is a file of that very release, and nothing else is.
-    let known = ask(None, "")?.artifact.purl.filter(|known| is_of(known, &file.purl));
-    match known {
-        Some(known) => {
-            let name = known.file_name().unwrap_or_default();
-            ask(Some(known), &name)
-        }
-        None => ask(Some(file.purl.clone()), ""),
-    }
-}
-
-fn is_of(known: &Purl, release: &Purl) -> bool {
-    let parts =
-        |purl: &Purl| (purl.kind().to_owned(), purl.namespace(), purl.name(), purl.version());
-    parts(known) == parts(release)
 }

@@ -16,14 +16,27 @@ mod requirements;
 mod poetry;
 mod uv;
 mod pylock;
+mod sbom;
+mod cyclonedx;
+mod spdx;
+mod debs;
+mod installed;
 mod merge;
 mod format;
 mod judged;
+mod exemptions;
+mod sarif;
+mod junit;
+mod report;
 
+pub use exemptions::{Exempt, Exemption, Exemptions, ExemptionsError};
 pub use format::Format;
 pub use found::{Obstacle, Pin, PinnedFile, Role};
 pub use hashes::Digests;
 pub use judged::{Judged, judge};
+pub use junit::junit;
+pub use report::{Checked, Pass, Report, Row};
+pub use sarif::sarif;
 
 /// Why a file as a whole cannot be read. Its author's fault, or an attack.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +96,8 @@ impl Pins {
     /// Reads a file whose form its name tells, where nobody says it.
     pub fn read(name: &str, bytes: &[u8], format: Option<Format>) -> Result<Self, PinsError> {
         let text = place::text(bytes)?;
-        let format = format.or_else(|| Format::of(name)).ok_or(PinsError::Unknown)?;
+        let told = || Format::of(name).or_else(|| Format::told_by(text));
+        let format = format.or_else(told).ok_or(PinsError::Unknown)?;
         let found = format.read(text)?;
         Ok(Self { format, pins: merge::merged(found.pins)?, notes: found.notes })
     }
