@@ -44,7 +44,7 @@ lint: deps
 # Hostile bytes against every decoder. The fuzzers begin from the committed corpus and the vectors,
 # and keep what they find in target/fuzz; RUSTC_BOOTSTRAP lets a stable compiler instrument code.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= statement envelope checkpoint proof bundle evidence policy codec apt document normalize report network queue
+FUZZ_TARGETS ?= statement envelope checkpoint proof bundle evidence policy codec apt lockfile document normalize report network queue
 FUZZ := RUSTC_BOOTSTRAP=1 cargo fuzz
 FUZZ_WHERE := --fuzz-dir tests/fuzz --target-dir target/fuzz
 

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use reattest::pins::{Format, Pin, Pins, PinsError};
+use reattest::lockfiles::{Format, Pin, Pins, PinsError};
 use reattest_attestation::Digest;
 use serde_json::json;
 

@@ -29,6 +29,7 @@ mod beside {
     pub(crate) use reattest::apt::transaction::Transaction;
     pub(crate) use reattest::codec::{decode, encode};
     pub(crate) use reattest::limits::{REQUEST_BYTES, RESPONSE_BYTES, STRANGERS};
+    pub(crate) use reattest::lockfiles::{Format, Pins};
     pub(crate) use reattest::protocol;
     pub(crate) use reattest::protocol::message::{Gossip, Request, Response};
     pub(crate) use reattest::store::queue::{QueueError, QueueFile};
@@ -242,6 +243,29 @@ fn apt_says() -> Vec<(String, Vec<u8>)> {
     ])
 }
 
+/// One of each form, cut to what a mutation can reach, behind the byte that says which it is.
+fn lockfiles() -> Vec<(String, Vec<u8>)> {
+    let digest = Digest::of(b"a").to_string();
+    let file = format!("a-1-py3-none-any.whl\", hash = \"sha256:{digest}");
+    let forms = [
+        ("cargo", format!("version = 4\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"registry+x\"\nchecksum = \"{digest}\"\n")),
+        ("npm", r#"{"lockfileVersion":3,"packages":{"node_modules/@a/b":{"version":"1","integrity":"sha512-AAAA"},"":{"name":"c"}}}"#.to_owned()),
+        ("requirements", format!("-r x\na==1 ; x \\\n  --hash=sha256:{digest} # y\nb @ http://x\n")),
+        ("uv", format!("version = 1\n[[package]]\nname = \"a\"\nversion = \"1\"\nsource = {{ registry = \"x\" }}\nwheels = [{{ url = \"x/{file}\" }}]\n")),
+        ("poetry", format!("[[package]]\nname = \"a\"\nversion = \"1\"\nfiles = [{{file = \"{file}\"}}]\n[metadata]\nlock-version = \"2.1\"\n")),
+        ("pylock", format!("lock-version = \"1.0\"\n[[packages]]\nname = \"a\"\nversion = \"1\"\nsdist = {{ url = \"x/a.tar.gz\", hashes = {{ sha256 = \"{digest}\" }} }}\n")),
+        ("cyclonedx", json!({"specVersion": "1.6", "components": [{"type": "library", "name": "a",
+            "purl": "pkg:cargo/a@1", "hashes": [{"alg": "SHA-256", "content": digest}], "components": []}]}).to_string()),
+        ("spdx", json!({"spdxVersion": "SPDX-2.3", "packages": [{"SPDXID": "b", "name": "a",
+            "checksums": [{"algorithm": "SHA256", "checksumValue": digest}],
+            "externalRefs": [{"referenceType": "purl", "referenceLocator": "pkg:cargo/a@1"}]}]}).to_string()),
+    ];
+    let numbered = (0u8..).zip(forms);
+    numbered
+        .map(|(form, (name, text))| (name.to_owned(), [&[form], text.as_bytes()].concat()))
+        .collect()
+}
+
 fn seeds() -> Seeds {
     let scripts = (0..6).map(|world| (format!("world-{world}"), vec![world])).collect();
     let proofs = named([
@@ -262,6 +286,7 @@ fn seeds() -> Seeds {
         ("policy", vectors(".toml")),
         ("codec", messages()),
         ("apt", apt_says()),
+        ("lockfile", lockfiles()),
         ("document", documents()),
         ("normalize", archives()),
         ("report", reports()),

@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use reattest::pins::{Format, Pin, Pins, PinsError};
+use reattest::lockfiles::{Format, Pin, Pins, PinsError};
 use reattest_attestation::Digest;
 use reattest_tests::{document, printed, said};
 use serde_json::Value;

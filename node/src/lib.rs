@@ -9,7 +9,7 @@
 //! | 7 gossip | [`protocol`] decides, [`shell`] carries |
 //! | 8 store | [`store`] |
 //! | 9 quorum | the crate `reattest-attestation` |
-//! | 10 query | [`query`], [`export`], [`decisions`], [`cli`] |
+//! | 10 query | [`query`], [`export`], [`decisions`]; its doors: [`cli`], [`doors`], [`apt`], [`lockfiles`] with [`pins`] |
 //!
 //! One binary, separate processes: the [`shell`] runs the node, which starts a [`builder`] and a
 //! [`signer`]; the builder runs workers in sandboxes. `confine.rs` is the wall around the signer.
@@ -41,5 +41,6 @@ pub mod shell;
 pub mod demo;
 pub mod apt;
 pub mod doors;
+pub mod lockfiles;
 pub mod pins;
 pub mod cli;

@@ -17,6 +17,8 @@ mod disk;
 mod entry;
 #[path = "../../node/src/limits.rs"]
 mod limits;
+#[path = "../../node/src/lockfiles/mod.rs"]
+mod lockfiles;
 #[path = "../../node/src/protocol/mod.rs"]
 mod protocol;
 mod store;
@@ -27,6 +29,7 @@ mod worlds;
 mod beside {
     pub(crate) use crate::codec::{decode, encode};
     pub(crate) use crate::limits::{REQUEST_BYTES, RESPONSE_BYTES, STRANGERS};
+    pub(crate) use crate::lockfiles::{Format, Pins};
     pub(crate) use crate::message::Message;
     pub(crate) use crate::protocol;
     pub(crate) use crate::protocol::message::{Gossip, Request, Response};

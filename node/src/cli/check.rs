@@ -11,7 +11,7 @@ use super::pinned::{Judging, Named, hashing};
 use crate::apt::Lists;
 use crate::fault::Fault;
 use crate::limits::PINS_FILE_BYTES;
-use crate::pins::{Format, Pins};
+use crate::lockfiles::{Format, Pins};
 
 /// The verdict of your policy on every pin of lockfiles and bills of materials.
 #[derive(Debug, Args)]

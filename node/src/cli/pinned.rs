@@ -17,7 +17,8 @@ use crate::clock;
 use crate::doors::client;
 use crate::fault::Fault;
 use crate::limits::{EXEMPTIONS_BYTES, PINS_AT_ONCE};
-use crate::pins::{self, Checked, Exemptions, Format, Judged, Pins, Report, Row};
+use crate::lockfiles::{Format, Pins};
+use crate::pins::{self, Checked, Exemptions, Judged, Report, Row};
 use crate::query::{self, Source};
 use crate::setup;
 

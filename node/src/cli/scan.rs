@@ -7,7 +7,7 @@ use clap::Args;
 use super::Exit;
 use super::pinned::{Judging, Named};
 use crate::fault::Fault;
-use crate::pins::Pins;
+use crate::lockfiles::Pins;
 
 /// The verdict of your policy on everything that is installed.
 #[derive(Debug, Args)]

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use reattest_attestation::Digest;
 
-use super::found::{Found, Obstacle, Pin, PinnedFile, Role, unnameable};
-use super::hashes::Digests;
-use super::{Format, Pins, PinsError};
 use crate::apt::{Lists, Names, Release, hashed};
 use crate::fault::Fault;
 use crate::limits::PINS;
+use crate::lockfiles::{
+    Digests, Format, Obstacle, Pin, PinnedFile, Pins, PinsError, Role, unnameable,
+};
 
 impl Pins {
     /// Reads a directory, and no directory below it. `hashing` is told of each file before it is read.
@@ -30,13 +30,13 @@ impl Pins {
             digests.push((file, sha256));
         }
         let wanted: BTreeSet<Digest> = digests.iter().map(|(_, sha256)| *sha256).collect();
-        let mut found = Found::default();
+        let mut notes = Vec::new();
         let listed = lists.listing(&wanted).unwrap_or_else(|error| {
-            found.notes.push(format!("apt's lists were not read: {error}"));
+            notes.push(format!("apt's lists were not read: {error}"));
             BTreeMap::new()
         });
-        found.pins = digests.iter().map(|(file, sha256)| pin(file, *sha256, &listed)).collect();
-        Ok(Self { format: Format::Debs, pins: found.pins, notes: found.notes })
+        let pins = digests.iter().map(|(file, sha256)| pin(file, *sha256, &listed)).collect();
+        Ok(Self { format: Format::Debs, pins, notes })
     }
 }
 

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use reattest_attestation::{Conclusion, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::found::Pin;
-use super::{Format, Judged};
+use super::Judged;
 use crate::limits::{EXEMPTION_REASON_BYTES, EXEMPTIONS_BYTES, PINS};
+use crate::lockfiles::{Format, Lines, Pin, shown};
 
 const HEAD: &str = "\
 # Pins that `reattest check` found unverified and lets pass until they change or expire.\n\
@@ -85,8 +85,8 @@ impl Exemptions {
         let form = |found: String| ExemptionsError::Form { found };
         let text = str::from_utf8(bytes).map_err(|_| form("bytes that are not UTF-8".into()))?;
         let read: Self = toml::from_str(text).map_err(|error: toml::de::Error| {
-            let line = error.span().map_or(0, |span| super::place::Lines::of(text).at(span.start));
-            form(format!("on line {line}: {}", super::place::shown(error.message())))
+            let line = error.span().map_or(0, |span| Lines::of(text).at(span.start));
+            form(format!("on line {line}: {}", shown(error.message())))
         })?;
         if read.version != 1 {
             return Err(form(format!("version {}", read.version)));
@@ -100,7 +100,7 @@ impl Exemptions {
         };
         match read.exemption.iter().find(idle) {
             Some(one) => {
-                let name = super::place::shown(&one.name);
+                let name = shown(&one.name);
                 Err(form(format!(
                     "{name:?} without a reason of 1 to {EXEMPTION_REASON_BYTES} bytes, or without digests and `found`"
                 )))

@@ -8,12 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::debs::of_names;
-use super::found::{Obstacle, Pin};
-use super::hashes::conflict;
-use super::{Format, Pins, PinsError};
 use crate::apt::{Lists, Names, Published};
 use crate::fault::Fault;
 use crate::limits::PINS;
+use crate::lockfiles::{Format, Obstacle, Pin, Pins, PinsError, conflict};
 
 const QUERY: &str = "dpkg-query";
 

@@ -2,8 +2,8 @@
 
 use reattest_attestation::{Conclusion, HashedFile, Question, Verdict};
 
-use super::found::{Obstacle, Pin, PinnedFile, Role};
 use crate::fault::Fault;
+use crate::lockfiles::{Obstacle, Pin, PinnedFile, Role};
 
 /// A pin with what was concluded of it.
 #[derive(Debug, Clone)]

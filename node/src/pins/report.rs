@@ -3,9 +3,9 @@
 use reattest_attestation::{Conclusion, Reason, Timestamp, Verdict};
 use serde::Serialize;
 
+use super::Judged;
 use super::exemptions::{Exempt, Exemptions};
-use super::found::Obstacle;
-use super::{Format, Judged};
+use crate::lockfiles::{Format, Obstacle};
 
 /// Everything that one check found.
 #[derive(Debug, Clone, Serialize)]
@@ -122,7 +122,7 @@ impl Checked {
 impl Row {
     fn of(judged: Judged, covering: Option<Exempt<'_>>) -> Self {
         let Judged { pin, conclusion, obstacles, verdicts } = judged;
-        let mut reasons: Vec<Reason> = obstacles.iter().map(Obstacle::reason).collect();
+        let mut reasons: Vec<Reason> = obstacles.iter().map(reason).collect();
         let open = verdicts.iter().filter(|one| one.verdict != Conclusion::Accepted);
         for reason in open.flat_map(|verdict| &verdict.reasons) {
             if !reasons.contains(reason) {
@@ -165,13 +165,11 @@ fn expired(at: Timestamp) -> Reason {
     }
 }
 
-impl Obstacle {
-    fn reason(&self) -> Reason {
-        Reason {
-            rule: "pin".to_owned(),
-            found: self.found.clone(),
-            expected: self.needed.to_owned(),
-            fix: self.fix.to_owned(),
-        }
+fn reason(obstacle: &Obstacle) -> Reason {
+    Reason {
+        rule: "pin".to_owned(),
+        found: obstacle.found.clone(),
+        expected: obstacle.needed.to_owned(),
+        fix: obstacle.fix.to_owned(),
     }
 }

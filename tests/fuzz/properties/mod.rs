@@ -5,6 +5,7 @@
 //! `beside` next to it.
 
 mod apt;
+mod lockfiles;
 mod documents;
 mod messages;
 mod normalizers;
@@ -20,6 +21,7 @@ use std::fmt::Display;
 pub use apt::apt;
 pub use bundles::{bundle, evidence};
 pub use documents::{checkpoint, document, envelope, policy, statement};
+pub use lockfiles::lockfile;
 pub use messages::codec;
 pub use network::network;
 pub use normalizers::normalize;
@@ -31,7 +33,7 @@ pub use reports::report;
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every target by its name, which is also its directory in the corpus.
-pub const TARGETS: [(&str, Property); 14] = [
+pub const TARGETS: [(&str, Property); 15] = [
     ("statement", statement),
     ("envelope", envelope),
     ("checkpoint", checkpoint),
@@ -41,6 +43,7 @@ pub const TARGETS: [(&str, Property); 14] = [
     ("policy", policy),
     ("codec", codec),
     ("apt", apt),
+    ("lockfile", lockfile),
     ("document", document),
     ("normalize", normalize),
     ("report", report),

@@ -4,7 +4,7 @@ use super::PinsError;
 use crate::limits::PINS_FILE_BYTES;
 
 /// The text of a file.
-pub(super) fn text(bytes: &[u8]) -> Result<&str, PinsError> {
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, PinsError> {
     if bytes.len() > PINS_FILE_BYTES {
         return Err(PinsError::Large { found: bytes.len(), most: PINS_FILE_BYTES });
     }
@@ -17,31 +17,31 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, PinsError> {
 }
 
 /// Turns places in bytes into lines, in the time of a binary search.
-pub(super) struct Lines<'a> {
+pub(crate) struct Lines<'a> {
     text: &'a str,
     ends: Vec<usize>,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(crate) fn of(text: &'a str) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         Self { text, ends: newlines.map(|(at, _)| at).collect() }
     }
 
     /// The line of a byte, from 1.
-    pub(super) fn at(&self, byte: usize) -> usize {
+    pub(crate) fn at(&self, byte: usize) -> usize {
         self.ends.partition_point(|end| *end < byte) + 1
     }
 
     /// The line on which a part of this very text begins.
-    pub(super) fn of_part(&self, part: &str) -> Option<usize> {
+    pub(crate) fn of_part(&self, part: &str) -> Option<usize> {
         let offset = part.as_ptr().addr().checked_sub(self.text.as_ptr().addr())?;
         (offset < self.text.len()).then(|| self.at(offset))
     }
 }
 
 /// A text of a file as it may be shown: short, and without anything that moves a cursor or hides.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const CHARACTERS: usize = 100;
     let mut shown = String::new();
     for (number, c) in text.chars().enumerate() {

@@ -20,7 +20,7 @@ pub struct Digests {
 
 impl Digests {
     /// Digests by the names of their kinds, in hexadecimal.
-    pub(super) fn named<'a>(
+    pub(crate) fn named<'a>(
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Obstacle> {
         let mut digests = Self::default();
@@ -31,13 +31,13 @@ impl Digests {
     }
 
     /// `sha256:HEX`.
-    pub(super) fn prefixed(text: &str) -> Result<Self, Obstacle> {
+    pub(crate) fn prefixed(text: &str) -> Result<Self, Obstacle> {
         let pair = text.split_once(':').ok_or_else(|| malformed(text))?;
         Self::named([pair])
     }
 
     /// Subresource integrity: `sha512-BASE64`, several behind spaces.
-    pub(super) fn sri(text: &str) -> Result<Self, Obstacle> {
+    pub(crate) fn sri(text: &str) -> Result<Self, Obstacle> {
         let mut digests = Self::default();
         for word in text.split_ascii_whitespace() {
             let word = word.split('?').next().unwrap_or_default();
@@ -75,12 +75,12 @@ impl Digests {
     }
 
     /// Whether there is none at all.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// What one knows and the other does not; `None` where they contradict each other.
-    pub(super) fn joined(&self, other: &Self) -> Option<Self> {
+    pub(crate) fn joined(&self, other: &Self) -> Option<Self> {
         let mut joined = self.clone();
         if let Some(digest) = other.sha256 {
             only(&mut joined.sha256, digest).ok()?;
@@ -115,7 +115,7 @@ fn only<T: PartialEq>(place: &mut Option<T>, digest: T) -> Result<(), Obstacle> 
 }
 
 /// Two digests of one kind for one file.
-pub(super) fn conflict() -> Obstacle {
+pub(crate) fn conflict() -> Obstacle {
     Obstacle::new(
         "two digests of one kind that contradict each other",
         "one file behind one name",

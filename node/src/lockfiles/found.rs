@@ -59,12 +59,12 @@ pub struct Obstacle {
 
 impl Obstacle {
     /// An obstacle.
-    pub(super) fn new(found: impl Into<String>, needed: &'static str, fix: &'static str) -> Self {
+    pub(crate) fn new(found: impl Into<String>, needed: &'static str, fix: &'static str) -> Self {
         Self { found: found.into(), needed, fix }
     }
 
     /// Source of a version control system.
-    pub(super) fn git(url: &str) -> Self {
+    pub(crate) fn git(url: &str) -> Self {
         Self::new(
             format!("source from version control, {}", shown(url)),
             "a published file with a SHA-256",
@@ -73,7 +73,7 @@ impl Obstacle {
     }
 
     /// A file at an address that no registry vouches for.
-    pub(super) fn url(url: &str) -> Self {
+    pub(crate) fn url(url: &str) -> Self {
         Self::new(
             format!("a file at an address, {}", shown(url)),
             "a release of a registry, by name and version",
@@ -82,7 +82,7 @@ impl Obstacle {
     }
 
     /// A file or a directory of this machine.
-    pub(super) fn path(path: &str) -> Self {
+    pub(crate) fn path(path: &str) -> Self {
         Self::new(
             format!("a path, {}, which is not opened", shown(path)),
             "a published file with a SHA-256",
@@ -91,14 +91,14 @@ impl Obstacle {
     }
 
     /// Nothing that it could be known by.
-    pub(super) fn no_digest() -> Self {
+    pub(crate) fn no_digest() -> Self {
         Self::new("no digest", "a SHA-256 of the file", "have the lockfile written with digests")
     }
 }
 
 impl Pin {
     /// A pin of these files.
-    pub(super) fn of(
+    pub(crate) fn of(
         name: &str,
         version: &str,
         line: Option<usize>,
@@ -110,7 +110,7 @@ impl Pin {
     }
 
     /// A pin that cannot be checked.
-    pub(super) fn barred(
+    pub(crate) fn barred(
         name: &str,
         version: &str,
         line: Option<usize>,
@@ -120,12 +120,12 @@ impl Pin {
     }
 
     /// The user's own source.
-    pub(super) fn local(name: &str, version: &str, line: Option<usize>) -> Self {
+    pub(crate) fn local(name: &str, version: &str, line: Option<usize>) -> Self {
         Self { obstacle: None, local: true, ..Self::of(name, version, line, Vec::new()) }
     }
 
     /// A pin of one file of a registry whose releases have one.
-    pub(super) fn single(
+    pub(crate) fn single(
         kind: &str,
         (namespace, name): (Option<&str>, &str),
         version: &str,
@@ -144,7 +144,7 @@ impl Pin {
 }
 
 /// A name or version that no registry has.
-pub(super) fn unnameable(error: &impl std::fmt::Display) -> Obstacle {
+pub(crate) fn unnameable(error: &impl std::fmt::Display) -> Obstacle {
     Obstacle::new(
         shown(&error.to_string()),
         "a name and a version that a package URL can hold",
