@@ -50,6 +50,8 @@ mod bad_carried;
 mod authority;
 mod consumer;
 mod manual;
+mod asking;
+mod deciding;
 mod doors;
 mod bills;
 mod installed;

@@ -293,12 +293,10 @@ pub fn judge(policy: &Policy, source: &Source, question: &Question) -> Result<Ve
     let Some(release) = question.purl.as_ref().filter(|purl| leaves_open(purl)) else {
         return judge_exactly(policy, source, question);
     };
-    let unnamed = HashedFile::elsewhere("", question.file.sha256());
-    let verdict = judge_exactly(policy, source, &Question::about(unnamed, None))?;
+    let verdict = judge_unnamed(policy, source, question)?;
     match &verdict.artifact.purl {
         Some(known) if is_of(known, release) => {
-            let named = Question { purl: Some(known.clone()), ..question.clone() };
-            judge_exactly(policy, source, &named)
+            judge_exactly(policy, source, &called(question, known))
         }
         Some(_) => judge_exactly(policy, source, question),
         // Nobody speaks of these bytes, or they have several names.
@@ -307,6 +305,25 @@ pub fn judge(policy: &Policy, source: &Source, question: &Question) -> Result<Ve
             Ok(if exactly.votes.is_empty() { verdict } else { exactly })
         }
     }
+}
+
+/// The question with what evidence calls these bytes, where its purl leaves that open.
+pub fn named(policy: &Policy, source: &Source, question: &Question) -> Result<Question, Fault> {
+    let Some(release) = question.purl.as_ref().filter(|purl| leaves_open(purl)) else {
+        return Ok(question.clone());
+    };
+    let verdict = judge_unnamed(policy, source, question)?;
+    let known = verdict.artifact.purl.filter(|known| is_of(known, release));
+    Ok(known.map_or_else(|| question.clone(), |known| called(question, &known)))
+}
+
+fn called(question: &Question, known: &Purl) -> Question {
+    Question { purl: Some(known.clone()), ..question.clone() }
+}
+
+fn judge_unnamed(policy: &Policy, source: &Source, question: &Question) -> Result<Verdict, Fault> {
+    let unnamed = HashedFile::elsewhere("", question.file.sha256());
+    judge_exactly(policy, source, &Question::about(unnamed, None))
 }
 
 fn judge_exactly(policy: &Policy, source: &Source, question: &Question) -> Result<Verdict, Fault> {

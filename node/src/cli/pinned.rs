@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use reattest_attestation::policy::Door;
 use reattest_attestation::{Conclusion, Policy, Question, Timestamp, Verdict};
 use reattest_rebuilder::retention::Age;
 
-use super::output::{BAD, BOLD, DIM, GOOD, UNSURE, styled};
+use super::deciding::Deciding;
 use super::verify::EvidenceFrom;
-use super::{Exit, output, render};
+use super::{Exit, output, pinned_table};
 use crate::clock;
+use crate::decisions::{Effect, Why};
 use crate::doors::client;
 use crate::fault::Fault;
 use crate::limits::{EXEMPTIONS_BYTES, PINS_AT_ONCE};
 use crate::lockfiles::{Format, Pins};
-use crate::pins::{self, Checked, Exemptions, Judged, Report, Row};
+use crate::pins::{self, Answer, Checked, Exemptions, Judged, Report, Row};
 use crate::query::{self, Source};
 use crate::setup;
 
@@ -36,6 +38,25 @@ pub(super) struct Named {
 pub(super) struct Judging {
     #[command(flatten)]
     evidence: EvidenceFrom,
+    #[command(flatten)]
+    ratchet: Ratchet,
+    /// Decides as the policy's environment for the door `check` says, and records each decision.
+    #[arg(long, conflicts_with_all = ["init", "tighten"])]
+    decide: bool,
+    /// Writes a SARIF 2.1.0 document as well.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Writes a JUnit document as well.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// One JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The exemptions, and what is done to them.
+#[derive(Debug, Args)]
+struct Ratchet {
     /// Pins that may pass unverified; read where it exists.
     #[arg(long, value_name = "FILE", default_value = EXEMPTIONS)]
     exemptions: PathBuf,
@@ -56,15 +77,6 @@ pub(super) struct Judging {
     /// For how long they may pass.
     #[arg(long, value_name = "TIME", requires = "init", default_value = "90d")]
     expires: Age,
-    /// Writes a SARIF 2.1.0 document as well.
-    #[arg(long, value_name = "FILE")]
-    sarif: Option<PathBuf>,
-    /// Writes a JUnit document as well.
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
-    /// One JSON document.
-    #[arg(long)]
-    json: bool,
 }
 
 /// What was judged of one file.
@@ -77,11 +89,12 @@ struct OfFile {
 
 impl Judging {
     pub(super) fn run(&self, config: Option<&Path>, named: Vec<Named>) -> Result<Exit, Fault> {
-        let exemptions = self.read_exemptions()?;
+        // A door hears what was decided, and no exemption from it.
+        let exemptions = if self.decide { Exemptions::default() } else { self.read_exemptions()? };
         let judged = self.judge(config, named)?;
-        let exemptions = if self.init {
+        let exemptions = if self.ratchet.init {
             self.write_new(&judged)?
-        } else if self.tighten {
+        } else if self.ratchet.tighten {
             self.write_tightened(exemptions, &judged)?
         } else {
             exemptions
@@ -97,13 +110,11 @@ impl Judging {
     }
 
     fn judge(&self, config: Option<&Path>, named: Vec<Named>) -> Result<Vec<OfFile>, Fault> {
-        let (policy, source) = self.evidence.open(config)?;
-        // A running node judges by its own policy; any other judges here.
-        let socket = match &source {
-            Source::Node(config) if self.evidence.is_of_node() => Some(config.service_socket()),
-            _ => None,
+        let asker = if self.decide {
+            Asker::Decides(Box::new(Deciding::open(&self.evidence, config, Door::Check)?))
+        } else {
+            Asker::judging(&self.evidence, config)?
         };
-        let asker = Asker { policy, source, socket };
         let judge = |named: Named| {
             let Named { file, pins: Pins { format, pins, notes } } = named;
             let judged = pins::judge(pins, |questions| asker.ask(questions))?;
@@ -113,15 +124,15 @@ impl Judging {
     }
 
     fn read_exemptions(&self) -> Result<Exemptions, Fault> {
-        let shown = self.exemptions.display().to_string();
-        let file = match File::open(&self.exemptions) {
+        let shown = self.ratchet.exemptions.display().to_string();
+        let file = match File::open(&self.ratchet.exemptions) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.is_default() => {
                 return Ok(Exemptions::default());
             }
             Err(error) => return Err(Fault::new(shown, error)),
         };
-        if self.init {
+        if self.ratchet.init {
             return Err(Fault::text(format!(
                 "{shown} exists already, and --init would let new pins pass; remove it first, or use --tighten"
             )));
@@ -134,20 +145,20 @@ impl Judging {
 
     /// Whether no file needs to be there.
     fn is_default(&self) -> bool {
-        self.init || self.exemptions == Path::new(EXEMPTIONS)
+        self.ratchet.init || self.ratchet.exemptions == Path::new(EXEMPTIONS)
     }
 
     fn write_new(&self, judged: &[OfFile]) -> Result<Exemptions, Fault> {
-        let seconds = i64::try_from(self.expires.0.as_secs()).unwrap_or(i64::MAX);
+        let seconds = i64::try_from(self.ratchet.expires.0.as_secs()).unwrap_or(i64::MAX);
         let expires = Timestamp::from_unix(clock::now().as_unix().saturating_add(seconds));
-        let exemptions = Exemptions::of(pairs(judged), &self.reason, expires);
+        let exemptions = Exemptions::of(pairs(judged), &self.ratchet.reason, expires);
         let text = exemptions.to_text().map_err(Fault::text)?;
         // What would not be read again is not written.
         Exemptions::parse(text.as_bytes()).map_err(|error| Fault::text(error.to_string()))?;
-        setup::write_new(&self.exemptions, text.as_bytes(), 0o644)?;
+        setup::write_new(&self.ratchet.exemptions, text.as_bytes(), 0o644)?;
         output::note(&format!(
             "wrote {} with {} exemptions until {expires}",
-            self.exemptions.display(),
+            self.ratchet.exemptions.display(),
             exemptions.count()
         ));
         Ok(exemptions)
@@ -158,7 +169,7 @@ impl Judging {
         let (exemptions, removed) = old.tightened(&all);
         if removed > 0 {
             let text = exemptions.to_text().map_err(Fault::text)?;
-            replace(&self.exemptions, text.as_bytes())?;
+            replace(&self.ratchet.exemptions, text.as_bytes())?;
         }
         let left = exemptions.count();
         output::note(&format!("{removed} exemptions taken out, {left} are left"));
@@ -177,7 +188,7 @@ impl Judging {
         if self.json {
             return output::json(report);
         }
-        report.files.iter().for_each(show);
+        report.files.iter().for_each(pinned_table::show);
         Ok(())
     }
 }
@@ -199,35 +210,62 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Who judges.
-struct Asker {
-    policy: Policy,
-    source: Source,
-    socket: Option<PathBuf>,
+/// Who answers.
+enum Asker {
+    /// The policy's quorum and rules alone.
+    Judges { policy: Box<Policy>, source: Source, socket: Option<PathBuf> },
+    /// A door.
+    Decides(Box<Deciding>),
 }
 
 impl Asker {
-    fn ask(&self, questions: &[Question]) -> Result<Vec<Verdict>, Fault> {
+    fn judging(evidence: &EvidenceFrom, config: Option<&Path>) -> Result<Self, Fault> {
+        let (policy, source) = evidence.open(config)?;
+        // A running node judges by its own policy; any other judges here.
+        let socket = match &source {
+            Source::Node(config) if evidence.is_of_node() => Some(config.service_socket()),
+            _ => None,
+        };
+        Ok(Self::Judges { policy: Box::new(policy), source, socket })
+    }
+
+    fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, Fault> {
         let bar = bar("judging", questions.len());
         let mut told = |done: usize| bar.set_position(done as u64);
-        if let Some(socket) = &self.socket
-            && let Some(verdicts) = client::verdicts(socket, questions, &mut told)?
-        {
-            bar.finish_and_clear();
-            return Ok(verdicts);
-        }
-        // Opened once, whether a node runs on them or not.
-        let source = self.source.held()?;
-        let mut verdicts = Vec::with_capacity(questions.len());
-        for question in questions {
-            verdicts.push(query::judge(&self.policy, &source, question)?);
-            if verdicts.len().is_multiple_of(PINS_AT_ONCE) {
-                told(verdicts.len());
+        let answers = match self {
+            Self::Decides(door) => {
+                door.decide(questions)?.into_iter().map(Answer::Decision).collect()
             }
-        }
+            Self::Judges { policy, source, socket } => {
+                let asked = socket.as_deref().map(|at| client::verdicts(at, questions, &mut told));
+                let verdicts = match asked.transpose()?.flatten() {
+                    Some(verdicts) => verdicts,
+                    None => judge_here(policy, source, questions, &mut told)?,
+                };
+                verdicts.into_iter().map(Answer::Verdict).collect()
+            }
+        };
         bar.finish_and_clear();
-        Ok(verdicts)
+        Ok(answers)
     }
+}
+
+/// Judges by the logs on disk or a bundle, opened once.
+fn judge_here(
+    policy: &Policy,
+    source: &Source,
+    questions: &[Question],
+    told: &mut dyn FnMut(usize),
+) -> Result<Vec<Verdict>, Fault> {
+    let source = source.held()?;
+    let mut verdicts = Vec::with_capacity(questions.len());
+    for question in questions {
+        verdicts.push(query::judge(policy, &source, question)?);
+        if verdicts.len().is_multiple_of(PINS_AT_ONCE) {
+            told(verdicts.len());
+        }
+    }
+    Ok(verdicts)
 }
 
 fn bar(what: &'static str, count: usize) -> ProgressBar {
@@ -252,69 +290,21 @@ pub(super) fn hashing() -> (ProgressBar, impl FnMut(&Path)) {
 }
 
 fn exit(report: &Report) -> Exit {
-    match (report.passes, report.files.iter().any(|file| file.rejected > 0)) {
-        (true, _) => Exit::Fine,
-        (false, true) => Exit::Rejected,
-        (false, false) => Exit::Inconclusive,
+    let failing = || report.files.iter().flat_map(|file| &file.pins).filter(|row| row.fails());
+    let has = |wanted| failing().any(|row| row.verdict == Some(wanted));
+    if report.passes {
+        Exit::Fine
+    } else if has(Conclusion::Rejected) {
+        Exit::Rejected
+    } else if failing().any(could_not_be_decided) {
+        Exit::Fault
+    } else {
+        Exit::Inconclusive
     }
 }
 
-/// How bad: the worst comes first in the table.
-fn rank(row: &Row) -> u8 {
-    match (row.verdict, &row.exempt) {
-        (Some(Conclusion::Rejected), _) => 0,
-        (Some(Conclusion::Inconclusive), None) => 1,
-        (Some(Conclusion::Inconclusive), Some(_)) => 2,
-        (Some(Conclusion::Accepted), _) => 3,
-        (None, _) => 4,
-    }
-}
-
-fn cells(row: &Row) -> [String; 3] {
-    let line = row.line.map(|line| format!("line {line}")).unwrap_or_default();
-    let why = match (row.verdict, &row.exempt, row.reasons.as_slice()) {
-        (None, ..) => "your own source; nobody publishes it".to_owned(),
-        (Some(Conclusion::Accepted), ..) => quorum(row),
-        (_, Some(pass), _) => format!("until {}: {}", pass.expires, pass.reason),
-        (.., []) => String::new(),
-        (.., [one]) => format!("found {}, needed {}", one.found, one.expected),
-        (.., [one, more @ ..]) => {
-            format!("found {}, needed {} (and {} more)", one.found, one.expected, more.len())
-        }
-    };
-    [format!("{} {}", row.name, row.version), line, why]
-}
-
-fn quorum(row: &Row) -> String {
-    let counts = row.verdicts.iter().map(|one| (one.quorum.have, one.quorum.of));
-    counts.min().map(|(have, of)| format!("{have} of {of}")).unwrap_or_default()
-}
-
-fn show(checked: &Checked) {
-    let Checked { file, accepted, rejected, inconclusive, exempt, local, .. } = checked;
-    output::line(&styled(BOLD, file));
-    let mut rows: Vec<&Row> = checked.pins.iter().collect();
-    rows.sort_by_key(|row| rank(row));
-    let cells: Vec<[String; 3]> = rows.iter().map(|row| cells(row)).collect();
-    for (row, line) in rows.iter().zip(render::align(&cells)) {
-        let word = match rank(row) {
-            0 => styled(BAD, "rejected    "),
-            1 => styled(UNSURE, "inconclusive"),
-            2 => styled(DIM, "exempt      "),
-            3 => styled(GOOD, "accepted    "),
-            _ => styled(DIM, "local       "),
-        };
-        output::line(&format!("  {word}  {line}"));
-    }
-    for note in &checked.notes {
-        output::line(&format!("  note: {note}"));
-    }
-    let more = |count: usize, what: &str| {
-        if count > 0 { format!(", {count} {what}") } else { String::new() }
-    };
-    output::line(&format!(
-        "  {accepted} accepted, {rejected} rejected, {inconclusive} inconclusive{}{}",
-        more(*exempt, "exempt"),
-        more(*local, "local"),
-    ));
+/// Whether a door stays shut for want of a verdict or of a record.
+fn could_not_be_decided(row: &Row) -> bool {
+    let faults = [Why::Misconfigured, Why::Unavailable, Why::Unusable, Why::Unrecorded];
+    row.decisions.iter().any(|told| told.effect == Effect::Refused && faults.contains(&told.why))
 }

@@ -5,12 +5,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use reattest_attestation::policy::Accept;
+use reattest_attestation::policy::{Accept, Door};
 use reattest_attestation::statement::Normalizer;
 use reattest_attestation::verdict::Normalized;
 use reattest_attestation::{Conclusion, HashedFile, Policy, Purl, Question, Verdict};
 use reattest_rebuilder::normalize::{self, NormalizeError};
 
+use super::deciding::{self, Deciding};
 use super::{Exit, config_file, output, own_rebuild, render};
 use crate::config::Config;
 use crate::fault::Fault;
@@ -31,6 +32,9 @@ pub(super) struct Verify {
     rebuild: bool,
     #[command(flatten)]
     evidence: EvidenceFrom,
+    /// Decides as the policy's environment for the door `cli` says, and records it.
+    #[arg(long, requires = "as_purl")]
+    decide: bool,
     /// One JSON document: the verdict, or a list of them where several files are judged.
     #[arg(long)]
     json: bool,
@@ -52,6 +56,9 @@ pub(super) struct EvidenceFrom {
 
 impl Verify {
     pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
+        if self.decide {
+            return self.decide(config);
+        }
         let (policy, source) = self.evidence.open(config)?;
         if let (true, Some(purl)) = (self.rebuild, &self.as_purl) {
             own_rebuild::rebuild(&Config::load(&config_file(config)?)?, &policy, purl)?;
@@ -64,22 +71,44 @@ impl Verify {
         show(&verdicts, self.json)?;
         Ok(worst(&verdicts))
     }
+
+    fn decide(&self, config: Option<&Path>) -> Result<Exit, Fault> {
+        let deciding = Deciding::open(&self.evidence, config, Door::Cli)?;
+        if let (true, Some(purl)) = (self.rebuild, &self.as_purl) {
+            let policy = setup::policy_in_force(&self.evidence.policy_file(config)?)?;
+            own_rebuild::rebuild(&Config::load(&config_file(config)?)?, &policy, purl)?;
+        }
+        let purl = self.as_purl.as_ref();
+        let questions = self.files.iter().map(|file| question(file, purl, deciding.policy()));
+        let decisions = deciding.decide(&questions.collect::<Result<Vec<_>, _>>()?)?;
+        deciding::show(&decisions, self.json)?;
+        Ok(deciding::exit(&decisions))
+    }
 }
 
 impl EvidenceFrom {
     /// The policy, and the evidence that it judges.
     pub(super) fn open(&self, config: Option<&Path>) -> Result<(Policy, Source), Fault> {
-        let policy = match &self.policy {
-            Some(path) => setup::policy_in_force(path)?,
-            None => setup::policy_in_force(&Config::load(&config_file(config)?)?.policy)?,
-        };
+        let policy = setup::policy_in_force(&self.policy_file(config)?)?;
+        Ok((policy, self.source(config)?))
+    }
+
+    /// The policy's file, read or not.
+    pub(super) fn policy_file(&self, config: Option<&Path>) -> Result<PathBuf, Fault> {
+        match &self.policy {
+            Some(path) => Ok(path.clone()),
+            None => Ok(Config::load(&config_file(config)?)?.policy),
+        }
+    }
+
+    /// Where evidence comes from.
+    pub(super) fn source(&self, config: Option<&Path>) -> Result<Source, Fault> {
         let load = || Config::load(&config_file(config)?);
-        let source = match &self.bundle {
+        Ok(match &self.bundle {
             Some(path) => Source::Bundle(read_bundle(path)?),
             None if self.offline => Source::Disk(load()?.data),
             None => Source::Node(Box::new(load()?)),
-        };
-        Ok((policy, source))
+        })
     }
 
     /// Whether everything comes from the own node, its policy too.

@@ -7,6 +7,7 @@ use reattest_attestation::{
     Bundle, Completeness, Conclusion, Digest, Evidence, Policy, Timestamp, Verdict, deployment,
     scan,
 };
+use serde::Serialize;
 
 use super::asking::{Answered, PolicyRead};
 use super::record::{Applied, Basis, Decided, Effect, Event, Request, Why};
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::limits::DECISION_WORDS_BYTES;
 
 /// What a door is told, and what it tells its user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Decision {
     /// Whether it may go on. Nothing else of a decision opens a door.
     pub effect: Effect,

@@ -2,6 +2,7 @@
 
 use std::io::{Error, ErrorKind};
 use std::path::Path;
+use std::pin::pin;
 
 use axum::body::{Body, to_bytes};
 use hyper::client::conn::http1;
@@ -71,12 +72,13 @@ async fn all(
 ) -> Result<Vec<Verdict>, Error> {
     let (sender, connection) =
         http1::handshake::<_, Body>(TokioIo::new(stream)).await.map_err(Error::other)?;
+    let mut verdicts = pin!(in_batches(sender, questions, answered));
     tokio::select! {
-        verdicts = in_batches(sender, questions, answered) => verdicts,
-        ended = connection => Err(match ended {
-            Ok(()) => Error::other("it closed the connection"),
-            Err(error) => Error::other(error),
-        }),
+        verdicts = &mut verdicts => verdicts,
+        // What it said before it closed the connection counts; what it did not say is an error there.
+        ended = connection => {
+            verdicts.await.map_err(|error| ended.err().map_or(error, Error::other))
+        }
     }
 }
 
@@ -92,6 +94,12 @@ async fn in_batches(
         if one.len() != batch.len() {
             let (found, needed) = (one.len(), batch.len());
             return Err(Error::other(format!("found {found} verdicts, needed {needed}")));
+        }
+        let is_about = |(verdict, question): (&Verdict, &Question)| {
+            verdict.artifact.sha256 == question.file.sha256()
+        };
+        if !one.iter().zip(batch).all(is_about) {
+            return Err(Error::other("found a verdict on another file, needed one a question"));
         }
         verdicts.extend(one);
         answered(verdicts.len());

@@ -2,8 +2,18 @@
 
 use reattest_attestation::{Conclusion, HashedFile, Question, Verdict};
 
+use crate::decisions::Decision;
 use crate::fault::Fault;
 use crate::lockfiles::{Obstacle, Pin, PinnedFile, Role};
+
+/// What is said to one question.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// What the policy concludes.
+    Verdict(Verdict),
+    /// What a door is told, recorded; its verdict is in it, where one was drawn.
+    Decision(Decision),
+}
 
 /// A pin with what was concluded of it.
 #[derive(Debug, Clone)]
@@ -16,15 +26,17 @@ pub struct Judged {
     pub obstacles: Vec<Obstacle>,
     /// The verdicts on its files, as every other door gives them.
     pub verdicts: Vec<Verdict>,
+    /// What a door was told about them, where one asked.
+    pub decisions: Vec<Decision>,
 }
 
 /// Judges pins, with all their questions asked at once. Whatever cannot be asked is inconclusive,
 /// and never accepted.
 ///
-/// `ask` answers with one verdict for each question, in their order.
+/// `ask` answers each question once, in their order.
 pub fn judge(
     pins: Vec<Pin>,
-    ask: impl FnOnce(&[Question]) -> Result<Vec<Verdict>, Fault>,
+    ask: impl FnOnce(&[Question]) -> Result<Vec<Answer>, Fault>,
 ) -> Result<Vec<Judged>, Fault> {
     let mut questions = Vec::new();
     let mut judged: Vec<(Judged, usize)> = Vec::with_capacity(pins.len());
@@ -32,19 +44,18 @@ pub fn judge(
         let before = questions.len();
         let obstacles = if pin.local { Vec::new() } else { obstacles(&pin, &mut questions) };
         let asked = questions.len().saturating_sub(before);
-        judged.push((Judged { pin, conclusion: None, obstacles, verdicts: Vec::new() }, asked));
+        let (verdicts, decisions) = (Vec::new(), Vec::new());
+        judged.push((Judged { pin, conclusion: None, obstacles, verdicts, decisions }, asked));
     }
-    let verdicts = ask(&questions)?;
-    if verdicts.len() != questions.len() {
-        let (found, needed) = (verdicts.len(), questions.len());
-        return Err(Fault::text(format!(
-            "found {found} verdicts, needed {needed}, one a question"
-        )));
+    let answers = ask(&questions)?;
+    if answers.len() != questions.len() {
+        let (found, needed) = (answers.len(), questions.len());
+        return Err(Fault::text(format!("found {found} answers, needed {needed}, one a question")));
     }
-    let mut verdicts = verdicts.into_iter();
+    let mut answers = answers.into_iter();
     let concluded = |(mut one, asked): (Judged, usize)| {
-        one.verdicts = verdicts.by_ref().take(asked).collect();
-        one.conclusion = (!one.pin.local).then(|| one.worst());
+        answers.by_ref().take(asked).for_each(|answer| one.hear(answer));
+        one.conclusion = (!one.pin.local).then(|| one.worst(asked));
         one
     };
     Ok(judged.into_iter().map(concluded).collect())
@@ -70,9 +81,20 @@ fn obstacles(pin: &Pin, questions: &mut Vec<Question>) -> Vec<Obstacle> {
 }
 
 impl Judged {
-    fn worst(&self) -> Conclusion {
+    fn hear(&mut self, answer: Answer) {
+        match answer {
+            Answer::Verdict(verdict) => self.verdicts.push(verdict),
+            Answer::Decision(decision) => {
+                self.verdicts.extend(decision.verdict.clone());
+                self.decisions.push(decision);
+            }
+        }
+    }
+
+    /// Of `asked` files; one without a verdict is inconclusive.
+    fn worst(&self, asked: usize) -> Conclusion {
         let has = |wanted| self.verdicts.iter().any(|one| one.verdict == wanted);
-        let asked = self.obstacles.is_empty() && !self.verdicts.is_empty();
+        let asked = self.obstacles.is_empty() && asked > 0 && self.verdicts.len() == asked;
         if has(Conclusion::Rejected) {
             Conclusion::Rejected
         } else if asked && !has(Conclusion::Inconclusive) {

@@ -29,6 +29,9 @@ fn case(row: &Row) -> TestCase {
         (_, None) => skipped("your own source; nobody publishes it"),
         (_, Some(Conclusion::Accepted)) => TestCaseStatus::success(),
         (Some(pass), _) => skipped(&format!("{} (until {})", pass.reason, pass.expires)),
+        (None, _) if row.is_let_in() => {
+            skipped(row.decisions.first().map_or("", |told| told.words.as_str()))
+        }
         (None, Some(conclusion)) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             let words = row.words();

@@ -13,7 +13,7 @@ mod sarif;
 mod junit;
 
 pub use exemptions::{Exempt, Exemption, Exemptions, ExemptionsError};
-pub use judged::{Judged, judge};
+pub use judged::{Answer, Judged, judge};
 pub use junit::junit;
-pub use report::{Checked, Pass, Report, Row};
+pub use report::{Checked, Pass, Report, Row, Told};
 pub use sarif::sarif;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Judged;
 use super::exemptions::{Exempt, Exemptions};
+use crate::decisions::{Decision, Effect, Why};
 use crate::lockfiles::{Format, Obstacle};
 
 /// Everything that one check found.
@@ -33,6 +34,9 @@ pub struct Checked {
     pub inconclusive: usize,
     /// Pins that pass by an exemption.
     pub exempt: usize,
+    /// Pins that a door lets in although they are not accepted: a dry run, a breakglass, and so on.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub allowed: usize,
     /// The user's own sources.
     pub local: usize,
     /// What is left out on purpose.
@@ -58,6 +62,24 @@ pub struct Row {
     pub reasons: Vec<Reason>,
     /// The verdict on each file that it may install.
     pub verdicts: Vec<Verdict>,
+    /// What a door was told about each of these files, where one asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Told>,
+}
+
+/// What a door was told about a file.
+#[derive(Debug, Clone, Serialize)]
+pub struct Told {
+    /// Whether it may be installed.
+    pub effect: Effect,
+    /// Why.
+    pub why: Why,
+    /// The policy's environment that was applied, where one could be.
+    pub environment: Option<String>,
+    /// Number of the record in the decision log.
+    pub record: Option<u64>,
+    /// The same for people.
+    pub words: String,
 }
 
 /// An exemption as it is shown.
@@ -72,14 +94,16 @@ pub struct Pass {
 impl Report {
     /// The report on files.
     pub fn of(files: Vec<Checked>) -> Self {
-        let any = |count: fn(&Checked) -> usize| files.iter().any(|file| count(file) > 0);
         let passing = |file: &Checked| {
-            file.rejected == 0 && file.inconclusive == 0 && file.accepted + file.exempt > 0
+            let shown = file.accepted + file.exempt + file.allowed > 0;
+            shown && !file.pins.iter().any(Row::fails)
         };
         let passes = !files.is_empty() && files.iter().all(passing);
-        let verdict = if any(|file| file.rejected) {
+        let has =
+            |wanted| files.iter().any(|file| file.pins.iter().any(|pin| pin.verdict == wanted));
+        let verdict = if has(Some(Conclusion::Rejected)) {
             Conclusion::Rejected
-        } else if passes && !any(|file| file.exempt) {
+        } else if passes && !has(Some(Conclusion::Inconclusive)) {
             Conclusion::Accepted
         } else {
             Conclusion::Inconclusive
@@ -103,7 +127,9 @@ impl Checked {
         };
         let pins: Vec<Row> = judged.into_iter().map(row).collect();
         let count = |wanted| {
-            pins.iter().filter(|pin| pin.exempt.is_none() && pin.verdict == wanted).count()
+            let counts =
+                |pin: &&Row| pin.exempt.is_none() && !pin.is_let_in() && pin.verdict == wanted;
+            pins.iter().filter(counts).count()
         };
         Self {
             file,
@@ -112,6 +138,7 @@ impl Checked {
             rejected: count(Some(Conclusion::Rejected)),
             inconclusive: count(Some(Conclusion::Inconclusive)),
             exempt: pins.iter().filter(|pin| pin.exempt.is_some()).count(),
+            allowed: pins.iter().filter(|pin| pin.is_let_in()).count(),
             local: count(None),
             notes,
             pins,
@@ -121,7 +148,9 @@ impl Checked {
 
 impl Row {
     fn of(judged: Judged, covering: Option<Exempt<'_>>) -> Self {
-        let Judged { pin, conclusion, obstacles, verdicts } = judged;
+        let Judged { pin, conclusion, obstacles, verdicts, decisions } = judged;
+        // A file of a pin that could not be asked about was decided on by nobody.
+        let decisions = if obstacles.is_empty() { decisions } else { Vec::new() };
         let mut reasons: Vec<Reason> = obstacles.iter().map(reason).collect();
         let open = verdicts.iter().filter(|one| one.verdict != Conclusion::Accepted);
         for reason in open.flat_map(|verdict| &verdict.reasons) {
@@ -129,6 +158,7 @@ impl Row {
                 reasons.push(reason.clone());
             }
         }
+        reasons.extend(decisions.iter().filter(|one| one.verdict.is_none()).map(undecided));
         let exempt = match covering {
             Some(Exempt::Until(one)) => {
                 Some(Pass { reason: one.reason.clone(), expires: one.expires })
@@ -140,12 +170,22 @@ impl Row {
             None => None,
         };
         let (name, version, line) = (pin.name, pin.version, pin.line);
-        Self { name, version, line, verdict: conclusion, exempt, reasons, verdicts }
+        let decisions = decisions.into_iter().map(Told::from).collect();
+        Self { name, version, line, verdict: conclusion, exempt, reasons, verdicts, decisions }
     }
 
-    /// Whether it fails the check.
+    /// Whether it fails the check: what a door was told counts, and where none asked, the verdict.
     pub fn fails(&self) -> bool {
-        self.exempt.is_none() && !matches!(self.verdict, None | Some(Conclusion::Accepted))
+        let open = !matches!(self.verdict, None | Some(Conclusion::Accepted));
+        match self.decisions.as_slice() {
+            [] => self.exempt.is_none() && open,
+            decisions => decisions.iter().any(|one| one.effect == Effect::Refused),
+        }
+    }
+
+    /// Whether a door lets it in although it is not accepted.
+    pub fn is_let_in(&self) -> bool {
+        !self.decisions.is_empty() && !self.fails() && self.verdict != Some(Conclusion::Accepted)
     }
 
     /// Why, in one sentence a reason.
@@ -153,6 +193,28 @@ impl Row {
         let words =
             |one: &Reason| format!("found {}, needed {}; {}", one.found, one.expected, one.fix);
         self.reasons.iter().map(words).collect()
+    }
+}
+
+impl From<Decision> for Told {
+    fn from(decision: Decision) -> Self {
+        let Decision { effect, why, words, environment, record, .. } = decision;
+        Self { effect, why, environment: environment.map(|one| one.name), record, words }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// A decision for which no verdict was drawn.
+fn undecided(decision: &Decision) -> Reason {
+    Reason {
+        rule: "decision".to_owned(),
+        found: decision.words.clone(),
+        expected: "evidence, and a policy that can be applied".to_owned(),
+        fix: "see `reattest policy check` and `reattest status`".to_owned(),
     }
 }
 

@@ -53,7 +53,7 @@ fn result(file: &Checked, row: &Row) -> Option<Value> {
         Conclusion::Inconclusive => 1,
     };
     let (rule, level, _) = RULES.get(index)?;
-    let level = if row.exempt.is_some() { "note" } else { level };
+    let level = if row.exempt.is_some() || row.is_let_in() { "note" } else { level };
     let mut text = format!("{} {} is {rule}", row.name, row.version);
     for words in row.words() {
         text.push_str(": ");
