@@ -9,16 +9,19 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reattest::decisions::watch::{Kind, look_again};
 use reattest::decisions::{Answered, Decided, Desk, Event, PolicyRead, Request};
 use reattest_attestation::policy::Door;
-use reattest_attestation::{Completeness, HashedFile};
+use reattest_attestation::{Completeness, HashedFile, SecretKey, Sign as _};
 use reattest_tests::network::Member;
 use reattest_tests::{directory, document, printed, said};
 use serde_json::Value;
@@ -135,6 +138,50 @@ fn a_broken_glass_is_recorded_alarms_until_it_is_heard_and_stays_open_until_the_
     let audit = printed(&here.run(&["audit", "list"]));
     assert!(audit.contains("the resolver is down") && audit.contains("rebuilt since"), "{audit}");
     assert_eq!(here.run(&["audit", "verify"]).status.code(), Some(0));
+}
+
+#[test]
+fn whoever_has_the_record_can_check_its_signature_and_without_the_key_nobody_signs() {
+    let here = Alarmed::new(&[204, 204]);
+    let path = here.member.home.join("data/keys/consumer.key");
+    let key = SecretKey::from_openssh(&fs::read_to_string(&path).unwrap()).unwrap().public_key();
+    assert!(printed(&here.break_glass("1h")).contains(&key.fingerprint()));
+    let alarm = here.posted.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(alarm["signed_by"], key.fingerprint());
+
+    // The message is drawn up here from the line alone, as docs/FORMAT.md says.
+    let log = here.decisions().join("000000000001.jsonl");
+    let mut record: Value = serde_json::from_str(&fs::read_to_string(log).unwrap()).unwrap();
+    let signature = record.as_object_mut().unwrap().remove("signature").unwrap();
+    assert_eq!(signature["key"], key.to_string());
+    let payload = record.to_string();
+    let message =
+        format!("DSSEv1 38 application/vnd.reattest.decision+json {} {payload}", payload.len());
+    let sig = STANDARD.decode(signature["sig"].as_str().unwrap()).unwrap();
+    key.verify(message.as_bytes(), &sig.try_into().unwrap()).unwrap();
+
+    let other = SecretKey::from_seed(&[9; 32]).public_key().to_string();
+    let stranger = here.run(&["audit", "verify", "--signer", &other]);
+    assert_eq!(stranger.status.code(), Some(11), "{}", said(&stranger));
+    assert!(printed(&stranger).contains(&key.fingerprint()), "{}", printed(&stranger));
+    assert_eq!(here.run(&["audit", "verify"]).status.code(), Some(0));
+
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let unsigned = here.break_glass("1h");
+    assert_eq!(
+        unsigned.status.code(),
+        Some(0),
+        "an emergency waits for no key: {}",
+        said(&unsigned)
+    );
+    assert!(said(&unsigned).contains("the record is not signed"), "{}", said(&unsigned));
+    let alarm = here.posted.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(alarm["signed_by"], Value::Null, "whoever hears the alarm learns it");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let found = here.run(&["audit", "verify"]);
+    assert_eq!(found.status.code(), Some(11));
+    assert!(printed(&found).contains("record 2: nobody signed it"), "{}", printed(&found));
+    assert!(printed(&here.run(&["audit", "show", "2"])).contains("signed    by nobody"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use reattest::decisions::{
     Answered, Artifact, Breakglass, Decision, Desk, Event, Identity, PolicyRead, Request,
 };
 use reattest_attestation::policy::Door;
-use reattest_attestation::{Completeness, HashedFile, Timestamp};
+use reattest_attestation::{Completeness, HashedFile, SecretKey, Timestamp};
 use reattest_tests::{document, printed, run, said};
 
 use crate::worlds::{NOW, P, at, file, policy_text, world};
@@ -78,7 +78,9 @@ impl Place {
         };
         let reason = "the shop is down".to_owned();
         let event = Event::Breakglass(Breakglass { artifact, reason, expires: at(expires), by });
-        self.desk.chain().take().unwrap().append(vec![event]).unwrap()[0].record.number
+        let key = SecretKey::from_seed(&[1; 32]);
+        let mut log = self.desk.chain().take().unwrap();
+        log.append_signed(vec![event], Some(&key)).unwrap()[0].record.number
     }
 
     fn audit(&self, arguments: &[&str]) -> std::process::Output {

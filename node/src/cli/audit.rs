@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use reattest_attestation::Digest;
+use reattest_attestation::{Digest, PublicKey, Sign};
 use serde::Serialize;
 
 use super::output::{self, BAD, BOLD, GOOD, UNSURE, styled};
@@ -13,6 +13,7 @@ use super::{Exit, load};
 use crate::decisions::{self, Chain, Decided, Effect, Event, Findings, Line, Record, Replayed};
 use crate::fault::Fault;
 use crate::limits::DECISION_FINDINGS;
+use crate::signer::custody::read_key;
 
 /// What was decided here, and whether that can be shown.
 #[derive(Debug, Args)]
@@ -55,6 +56,10 @@ enum Command {
         /// A record that the log must have, as it was kept elsewhere.
         #[arg(long, value_name = "NUMBER:SHA256", value_parser = anchor)]
         at: Option<(u64, Digest)>,
+        /// A key that may sign breakglasses, as `ssh-ed25519 AAAA...`, several times where it changed;
+        /// without any, the consumer's key of the configuration.
+        #[arg(long = "signer", value_name = "KEY")]
+        signers: Vec<PublicKey>,
     },
     /// Draws every recorded verdict again from the recorded evidence, policy and time.
     Replay {
@@ -86,9 +91,11 @@ impl<'a> Shown<'a> {
 
 impl Audit {
     pub(super) fn run(&self, config: Option<&Path>) -> Result<Exit, Fault> {
-        let directory = match &self.log {
-            Some(directory) => directory.clone(),
-            None => decisions::directory(&load(config)?),
+        let (directory, consumer) = if let Some(directory) = &self.log {
+            (directory.clone(), None)
+        } else {
+            let config = load(config)?;
+            (decisions::directory(&config), config.consumer_key)
         };
         let chain = Chain::at(&directory);
         match &self.command {
@@ -96,7 +103,14 @@ impl Audit {
                 (!refused || decided.effect == Effect::Refused) && (!owed || decided.is_owed())
             }),
             Command::Show { id } => self.show(&chain, id),
-            Command::Verify { at } => self.verify(&chain, *at),
+            Command::Verify { at, signers } if !signers.is_empty() => {
+                self.verify(&chain, *at, signers)
+            }
+            Command::Verify { at, .. } => {
+                let signer = consumer.map(|path| read_key(&path)).transpose()?;
+                let signer: Vec<_> = signer.iter().map(Sign::public_key).collect();
+                self.verify(&chain, *at, &signer)
+            }
             Command::Replay { id } => self.replay(&chain, *id),
         }
     }
@@ -164,21 +178,34 @@ impl Audit {
                 "mended    {bytes} torn bytes of sha256:{sha256} were cut off the end"
             )),
         }
+        match &record.signature {
+            Some(one) => output::line(&format!("signed    by {}", one.key.fingerprint())),
+            None if record.is_answered_for() => output::line("signed    by nobody"),
+            None => {}
+        }
         Ok(Exit::Fine)
     }
 
-    fn verify(&self, chain: &Chain, at: Option<(u64, Digest)>) -> Result<Exit, Fault> {
-        let findings = chain.verify(at)?;
+    fn verify(
+        &self,
+        chain: &Chain,
+        at: Option<(u64, Digest)>,
+        signers: &[PublicKey],
+    ) -> Result<Exit, Fault> {
+        let findings = chain.verify(at, signers)?;
         let exit = if findings.found == 0 { Exit::Fine } else { Exit::Differs };
         if self.json {
             output::json(&findings)?;
             return Ok(exit);
         }
-        let Findings { records, head, shelved, found, .. } = &findings;
+        let Findings { records, head, shelved, found, signed, .. } = &findings;
         output::line(&format!(
             "{}  {records} records, each with the hash of the one before; {shelved} documents by their digests",
             styled(GOOD, "whole")
         ));
+        if *signed > 0 {
+            output::line(&format!("signed {signed} breakglasses and reviews"));
+        }
         output::line(&format!("head   {records}:{head}"));
         for finding in &findings.findings {
             output::line(&format!(

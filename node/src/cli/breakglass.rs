@@ -1,6 +1,7 @@
 //! `reattest breakglass`: one artifact past the policy for a while, by name, recorded, and with an alarm.
 
 use clap::{Args, Subcommand};
+use reattest_attestation::{SecretKey, Sign};
 use reattest_rebuilder::retention::Age;
 use serde::Serialize;
 
@@ -10,6 +11,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::decisions::{self, Artifact, Chain, Identity, OpenBreakglass, Spool, Untaken};
 use crate::fault::Fault;
+use crate::signer::custody::read_key;
 
 /// Lets one artifact past the policy for a while: recorded, and with an alarm at once.
 #[derive(Debug, Args)]
@@ -60,35 +62,57 @@ impl BreakglassCommand {
         let (chain, spool) = (Chain::at(&directory), Spool::beside(&directory, &config.alarms));
         match &self.command {
             Some(Command::List { json }) => list(&chain, &spool, *json),
-            Some(Command::Review { id, remark }) => review(&chain, *id, remark),
-            None => self.break_glass(&chain, &spool),
+            Some(Command::Review { id, remark }) => {
+                review(&chain, *id, remark, key(config).as_ref())
+            }
+            None => self.break_glass(&chain, &spool, key(config).as_ref()),
         }
     }
 
-    fn break_glass(&self, chain: &Chain, spool: &Spool) -> Result<Exit, Fault> {
+    fn break_glass(
+        &self,
+        chain: &Chain,
+        spool: &Spool,
+        key: Option<&SecretKey>,
+    ) -> Result<Exit, Fault> {
         let (Some(artifact), Some(reason), Some(expires)) =
             (&self.artifact, &self.reason, self.expires)
         else {
             return Err(Fault::text("needed --artifact, --reason and --expires"));
         };
+        let by = key.map(|key| key as &dyn Sign);
         let (line, breakglass) =
-            decisions::break_glass(chain, spool, artifact.clone(), reason, expires.0)?;
+            decisions::break_glass(chain, spool, artifact.clone(), reason, expires.0, by)?;
+        let signed = key.map(|key| key.public_key().fingerprint());
         let untaken = spool.deliver()?;
         let number = line.record.number;
         if self.json {
             output::json(&serde_json::json!({
-                "record": number, "hash": line.hash, "breakglass": breakglass, "untaken": untaken,
+                "record": number, "hash": line.hash, "breakglass": breakglass, "signed_by": signed,
+                "untaken": untaken,
             }))?;
             return Ok(Exit::Fine);
         }
         output::line(&format!("{}  {}", styled(UNSURE, "broken"), breakglass.artifact));
         output::line(&format!("  record   {number}, sha256:{}", line.hash));
         output::line(&format!("  by       {}", breakglass.by));
+        output::line(&format!("  signed   {}", signed.as_deref().unwrap_or("by nobody")));
         output::line(&format!("  until    {}", breakglass.expires));
         output::line(&format!("  review   reattest breakglass review {number} --remark TEXT"));
         warn(&untaken);
         Ok(Exit::Fine)
     }
+}
+
+/// The consumer's key. Without it the glass breaks all the same, as it must, and nobody signs.
+fn key(config: &Config) -> Option<SecretKey> {
+    let why = match config.consumer_key.as_deref().map(read_key) {
+        Some(Ok(key)) => return Some(key),
+        Some(Err(fault)) => fault.to_string(),
+        None => "the configuration names no `consumer_key`".to_owned(),
+    };
+    output::note(&format!("note: the record is not signed, for {why}"));
+    None
 }
 
 fn warn(untaken: &[Untaken]) {
@@ -134,8 +158,8 @@ pub(super) fn lines(open: &[OpenBreakglass]) -> Vec<String> {
     open.iter().map(line).collect()
 }
 
-fn review(chain: &Chain, id: u64, remark: &str) -> Result<Exit, Fault> {
-    let (line, breakglass) = decisions::review(chain, id, remark)?;
+fn review(chain: &Chain, id: u64, remark: &str, key: Option<&SecretKey>) -> Result<Exit, Fault> {
+    let (line, breakglass) = decisions::review(chain, id, remark, key.map(|key| key as &dyn Sign))?;
     output::line(&format!("breakglass {id} is closed by record {}", line.record.number));
     let Identity { uid, login_uid, .. } = decisions::identity();
     if (uid, login_uid) == (breakglass.by.uid, breakglass.by.login_uid) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use reattest_attestation::Timestamp;
+use reattest_attestation::{Sign, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
@@ -58,13 +58,14 @@ pub enum BreakglassError {
 }
 
 /// Breaks the glass for one artifact: the alarm is in the spool before the record is in the log,
-/// and both are on disk when this returns.
+/// and both are on disk when this returns. The key, where there is one, signs the record.
 pub fn break_glass(
     chain: &Chain,
     spool: &Spool,
     artifact: Artifact,
     reason: &str,
     lasts: Duration,
+    key: Option<&dyn Sign>,
 ) -> Result<(Line, Breakglass), BreakglassError> {
     let reason = text("a reason", reason)?;
     if lasts.is_zero() || lasts > BREAKGLASS_LONGEST {
@@ -88,9 +89,10 @@ pub fn break_glass(
             "expires": breakglass.expires,
             "by": breakglass.by.to_string(),
             "host": breakglass.by.host,
+            "signed_by": key.map(|key| key.public_key().fingerprint()),
         }),
     )?;
-    match taken.append(vec![Event::Breakglass(breakglass.clone())]) {
+    match taken.append_signed(vec![Event::Breakglass(breakglass.clone())], key) {
         Ok(lines) => match lines.into_iter().next() {
             Some(line) => Ok((line, breakglass)),
             None => Err(LogError::Unwritable("nothing was appended".to_owned()).into()),
@@ -102,11 +104,12 @@ pub fn break_glass(
     }
 }
 
-/// Records that somebody looked at a breakglass, which ends it.
+/// Records that somebody looked at a breakglass, which ends it. The key, where there is one, signs it.
 pub fn review(
     chain: &Chain,
     number: u64,
     remark: &str,
+    key: Option<&dyn Sign>,
 ) -> Result<(Line, Breakglass), BreakglassError> {
     let remark = text("a remark", remark)?;
     let mut taken = chain.take()?;
@@ -114,7 +117,7 @@ pub fn review(
     let found = open.into_iter().find(|(other, _, _)| *other == number);
     let (_, _, breakglass) = found.ok_or(BreakglassError::NotOpen { number })?;
     let event = Event::Reviewed { breakglass: number, by: identity(), remark };
-    let line = taken.append(vec![event])?.into_iter().next();
+    let line = taken.append_signed(vec![event], key)?.into_iter().next();
     let line = line.ok_or_else(|| LogError::Unwritable("nothing was appended".to_owned()))?;
     Ok((line, breakglass))
 }

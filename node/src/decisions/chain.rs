@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reattest_attestation::{Digest, Timestamp, canonical};
+use reattest_attestation::{Digest, PublicKey, Timestamp, canonical};
 use serde::{Deserialize, Serialize};
 
 use super::reading::{Findings, Lines};
@@ -214,10 +214,15 @@ impl Chain {
     }
 
     /// Reads the whole log and everything that it names; the first damage ends it. With `at`, the log
-    /// must hold the record of that number under that hash, as it was once kept elsewhere.
-    pub fn verify(&self, at: Option<(u64, Digest)>) -> Result<Findings, LogError> {
+    /// must hold the record of that number under that hash, as it was once kept elsewhere; with
+    /// `signers`, whoever else signed a record is a finding.
+    pub fn verify(
+        &self,
+        at: Option<(u64, Digest)>,
+        signers: &[PublicKey],
+    ) -> Result<Findings, LogError> {
         let head = self.head()?.unwrap_or_else(Head::of_nothing);
-        let (kept, mut findings) = (self.shelf(), Findings::new(head.hash));
+        let (kept, mut findings) = (self.shelf(), Findings::new(head.hash, signers));
         let (mut before, mut segment, mut has_it) = (None, 1, at.is_none());
         let mut open = BTreeSet::new();
         for line in Lines::new(&self.directory, head.clone()) {

@@ -8,6 +8,7 @@
 //! A record and everything that it names are on disk before a door hears its answer.
 
 mod record;
+mod signature;
 mod chain;
 mod writing;
 mod reading;
@@ -37,6 +38,7 @@ pub use record::{
 pub use replay::{Replayed, replay};
 pub use settle::{Found, settle};
 pub use shelf::Shelf;
+pub use signature::Signature;
 pub use writing::Taken;
 
 use std::io;
@@ -92,6 +94,9 @@ pub enum LogError {
     /// A record that has no canonical form.
     #[error("a record cannot be written: {0}; this is a fault of this program")]
     Unwritable(String),
+    /// The key that was to sign a record could not.
+    #[error("a record could not be signed: {0}; needed the consumer's key")]
+    Unsigned(String),
     /// More unreviewed breakglasses than anybody can keep in mind.
     #[error(
         "found {0} breakglasses that nobody reviewed, needed fewer; review them first with `reattest breakglass list` and `reattest breakglass review ID`"

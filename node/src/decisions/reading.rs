@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use reattest_attestation::{Digest, Timestamp, canonical};
+use reattest_attestation::{Digest, PublicKey, Timestamp, canonical};
 use serde::Serialize;
 
 use super::chain::{Head, segment_name};
@@ -63,6 +63,7 @@ pub(super) fn parse(line: &[u8], number: u64, previous: Digest) -> Result<Record
             record.previous
         ));
     }
+    record.check_signature()?;
     Ok(record)
 }
 
@@ -191,14 +192,28 @@ pub struct Findings {
     pub findings: Vec<Finding>,
     /// How many of those there are; at most a bounded number of them is listed.
     pub found: u64,
+    /// Records of breakglasses and reviews that bear a signature.
+    pub signed: u64,
+    /// Keys that may sign; any may where none is named.
+    #[serde(skip)]
+    signers: Vec<PublicKey>,
     /// What was read from the shelf already.
     #[serde(skip)]
     seen: BTreeSet<Digest>,
 }
 
 impl Findings {
-    pub(super) fn new(head: Digest) -> Self {
-        Self { records: 0, head, shelved: 0, findings: Vec::new(), found: 0, seen: BTreeSet::new() }
+    pub(super) fn new(head: Digest, signers: &[PublicKey]) -> Self {
+        Self {
+            records: 0,
+            head,
+            shelved: 0,
+            findings: Vec::new(),
+            found: 0,
+            signed: 0,
+            signers: signers.to_vec(),
+            seen: BTreeSet::new(),
+        }
     }
 
     pub(super) fn add(&mut self, record: u64, found: String) {
@@ -208,7 +223,8 @@ impl Findings {
         }
     }
 
-    /// Looks at one record: the clock, what it names on the shelf, ends that were mended.
+    /// Looks at one record: the clock, whose signature it bears, what it names on the shelf, ends
+    /// that were mended.
     pub(super) fn look(&mut self, line: &Line, before: Option<Timestamp>, kept: &Shelf) {
         let record = &line.record;
         self.records = record.number;
@@ -219,6 +235,7 @@ impl Findings {
                 format!("the clock went back by {back} s, to {}", record.clock),
             );
         }
+        self.look_at_signature(record);
         match &record.event {
             Event::Decision(decided) => {
                 for digest in decided.shelved() {
@@ -235,6 +252,27 @@ impl Findings {
             Event::Mended { bytes, .. } => self.add(
                 record.number,
                 format!("the log ended in {bytes} torn bytes, as after a crash; they were cut off"),
+            ),
+        }
+    }
+
+    /// A signature that does not hold has ended the reading before.
+    fn look_at_signature(&mut self, record: &Record) {
+        match &record.signature {
+            _ if !record.is_answered_for() => {}
+            None => self.add(
+                record.number,
+                "nobody signed it: it stands in the chain, and no key answers for it".to_owned(),
+            ),
+            Some(one) if self.signers.is_empty() || self.signers.contains(&one.key) => {
+                self.signed = self.signed.saturating_add(1);
+            }
+            Some(one) => self.add(
+                record.number,
+                format!(
+                    "found a signature by {}, needed one by a key of this consumer's",
+                    one.key.fingerprint()
+                ),
             ),
         }
     }

@@ -13,6 +13,8 @@ use reattest_attestation::verdict::Normalized;
 use reattest_attestation::{Completeness, Digest, HashedFile, Purl, Question, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 
+use super::signature::Signature;
+
 /// A record: its place in the chain, and what happened.
 #[derive(Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Record {
@@ -26,6 +28,9 @@ pub struct Record {
     pub version: String,
     /// What happened.
     pub event: Event,
+    /// Who answers for it, where a key signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 /// What happened.

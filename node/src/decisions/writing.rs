@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use reattest_attestation::{Digest, Timestamp, canonical};
+use reattest_attestation::{Digest, Sign, Timestamp, canonical};
 
 use super::LogError;
 use super::chain::{Chain, Head, Place};
@@ -73,6 +73,15 @@ impl Taken {
 
     /// Appends events, in order; on disk when this returns, or not there.
     pub fn append(&mut self, events: Vec<Event>) -> Result<Vec<Line>, LogError> {
+        self.append_signed(events, None)
+    }
+
+    /// As [`Taken::append`]; the key, where there is one, signs each record.
+    pub fn append_signed(
+        &mut self,
+        events: Vec<Event>,
+        key: Option<&dyn Sign>,
+    ) -> Result<Vec<Line>, LogError> {
         let mut lines = Vec::with_capacity(events.len());
         let (mut head, mut bytes) = (self.head.clone(), Vec::new());
         for event in events {
@@ -84,7 +93,7 @@ impl Taken {
                 head.segment = head.records.saturating_add(1);
                 head.length = 0;
             }
-            let line = self.line(&mut head, event, &mut bytes)?;
+            let line = self.line(&mut head, event, key, &mut bytes)?;
             lines.push(line);
         }
         self.write(&mut bytes, &head)?;
@@ -92,14 +101,24 @@ impl Taken {
     }
 
     /// Draws up one line behind `head`, which then ends with it.
-    fn line(&self, head: &mut Head, event: Event, bytes: &mut Vec<u8>) -> Result<Line, LogError> {
-        let record = Record {
+    fn line(
+        &self,
+        head: &mut Head,
+        event: Event,
+        key: Option<&dyn Sign>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Line, LogError> {
+        let mut record = Record {
             number: head.records.saturating_add(1),
             previous: head.hash,
             clock: (self.chain.clock)(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             event,
+            signature: None,
         };
+        if let Some(key) = key {
+            record.sign(key)?;
+        }
         let line = canonical::to_bytes(&record)
             .map_err(|error| LogError::Unwritable(error.to_string()))?;
         if line.len() > DECISION_BYTES {
