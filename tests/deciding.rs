@@ -7,10 +7,11 @@
 
 use std::process::Output;
 
-use reattest_attestation::Digest;
+use reattest_attestation::{Digest, SecretKey, Sign as _};
 use reattest_tests::{document, printed, said};
 use serde_json::Value;
 
+use crate::deployment_rules::scanned;
 use crate::pins::{World, crate_pin};
 use crate::worlds::{ARCHIVE, P};
 
@@ -22,6 +23,17 @@ fn environment(world: &World, mode: &str, when_unavailable: &str) {
         "{}[[environment]]\nname = \"ci\"\ndoors = [\"check\", \"cli\"]\nmode = \"{mode}\"\n\
          expires = 2100-01-01T00:00:00Z\nwhen_unavailable = \"{when_unavailable}\"\n",
         authority("cargo")
+    ));
+}
+
+/// The same, with a rule about scans.
+fn environment_with_scans(world: &World, scanner: &SecretKey) {
+    world.consumer.policy(&format!(
+        "[[scanner]]\nname = \"sieve\"\nkey = \"{}\"\n[[environment]]\nname = \"ci\"\n\
+         doors = [\"cli\"]\nmode = \"enforce\"\nwhen_unavailable = \"allow\"\n\
+         expires = 2100-01-01T00:00:00Z\n[environment.rules]\n\
+         scan = {{ by = [\"sieve\"], within = \"7d\", refuse_from = \"high\" }}\n",
+        scanner.public_key()
     ));
 }
 
@@ -151,4 +163,51 @@ fn verify_decides_about_a_file_and_says_where_it_is_recorded() {
         (exit, &told["why"], &told["verdict"]["verdict"]),
         (0, &"dry-run".into(), &"rejected".into())
     );
+}
+
+#[test]
+fn scans_beside_the_evidence_are_read_recorded_and_watched() {
+    let world = World::new();
+    let path = world.parent.path().join("netbase.deb");
+    std::fs::write(&path, b"netbase").unwrap();
+    let (file, sha256) = (path.to_str().unwrap(), Digest::of(b"netbase"));
+    world.consumer.reproduced(P, sha256);
+    let scanner = SecretKey::from_seed(&[77; 32]);
+    environment_with_scans(&world, &scanner);
+    let config = world.consumer.member.config();
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("scans = \"scans\"\n{text}")).unwrap();
+    let decide = || {
+        let asked = ["verify", file, "--as", P, "--decide", "--offline", "--json"];
+        let told = run(&world, &asked);
+        (told.status.code().unwrap(), printed(&told))
+    };
+    // What the configuration names and is not there is lack of a scan, and `allow` does not cover it.
+    let (exit, told) = decide();
+    assert!(exit == 1 && told.contains("the scans at"), "{told}");
+    let scans = world.consumer.member.home.join("scans");
+    std::fs::create_dir(&scans).unwrap();
+    let (exit, told) = decide();
+    assert!(exit == 4 && told.contains("scan"), "nobody looked at it: {told}");
+
+    let scan = |result: &Value| {
+        let now = reattest::clock::now().to_string();
+        let line = scanned(&scanner, sha256, &now, result) + "\n";
+        std::fs::write(scans.join(format!("{sha256}.jsonl")), line).unwrap();
+    };
+    scan(&serde_json::json!([]));
+    let (exit, told) = decide();
+    assert_eq!(exit, 0, "{told}");
+    let watched = run(&world, &["watch", "--once", "--offline", "--json"]);
+    assert!(watched.status.success(), "{}", said(&watched));
+
+    scan(
+        &serde_json::json!([{"id": "CVE-2026-1", "severity": [{"method": "nvd", "score": "9.8"}]}]),
+    );
+    let (exit, told) = decide();
+    assert!(exit == 3 && told.contains("CVE-2026-1"), "{told}");
+    let watched = run(&world, &["watch", "--once", "--offline", "--json"]);
+    assert!(printed(&watched).contains("CVE-2026-1"), "{}{}", printed(&watched), said(&watched));
+    let replayed = run(&world, &["audit", "replay"]);
+    assert!(printed(&replayed).contains("4 of 4 decisions"), "{}", printed(&replayed));
 }

@@ -54,7 +54,12 @@ fn only(verdict: &Verdict) -> String {
 }
 
 /// A scan as a tool of another vendor signs it: its own spelling, and no key id.
-fn scanned(key: &SecretKey, file: Digest, finished: &str, result: &serde_json::Value) -> String {
+pub(crate) fn scanned(
+    key: &SecretKey,
+    file: Digest,
+    finished: &str,
+    result: &serde_json::Value,
+) -> String {
     let payload = json!({
         "predicateType": "https://in-toto.io/attestation/vulns/v0.1",
         "_type": "https://in-toto.io/Statement/v1",

@@ -85,9 +85,12 @@ pub struct Config {
     /// one where the policy names any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub await_witnesses: Option<usize>,
-    /// The consumer's key, which signs summaries of verdicts; not needed by the node.
+    /// The consumer's key, which signs summaries of verdicts and breakglasses; not needed by the node.
     #[serde(default)]
     pub consumer_key: Option<PathBuf>,
+    /// A directory with scans for doors: `HEX.jsonl` for the file of that SHA-256, an envelope a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scans: Option<PathBuf>,
     /// Where artifacts and sources come from.
     #[serde(default)]
     pub archive: Archive,
@@ -266,6 +269,7 @@ impl Config {
             service.token = service.token.take().map(|token| base.join(token));
         }
         config.consumer_key = config.consumer_key.map(|key| base.join(key));
+        config.scans = config.scans.map(|scans| base.join(scans));
         if let Some(witness) = &mut config.witness {
             witness.key = witness.key.clone().below(base);
         }

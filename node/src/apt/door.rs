@@ -8,7 +8,7 @@ use reattest_attestation::{Digest, HashedFile, policy};
 use super::lists::{Lists, Names, Release};
 use super::relay::Wanted;
 use crate::config::Config;
-use crate::decisions::{Decision, Desk, Effect, PolicyRead, Request, Why, ask};
+use crate::decisions::{Asked, Decision, Desk, Effect, PolicyRead, Request, Why};
 use crate::fault::Fault;
 use crate::query::Source;
 
@@ -75,12 +75,13 @@ impl Door {
         };
         let policy = PolicyRead::file(&config.policy);
         let (desk, labels) = (Desk::of(&config), config.labels.clone());
-        let source = Source::Node(Box::new(config));
+        let node = Source::Node(Box::new(config.clone()));
+        let asked = Asked::of(node, &config);
         let requests: Vec<Option<Request>> =
             packages.into_iter().map(|package| package.request(&labels)).collect();
         let named = requests.iter().flatten().cloned().collect();
         let mut decisions =
-            desk.decide_all(&policy, named, &mut |request| ask(&source, request)).into_iter();
+            desk.decide_all(&policy, named, &mut |request| asked.ask(request)).into_iter();
         let answer = |request: &Option<Request>| {
             request.as_ref().and_then(|_| decisions.next()).map_or_else(unnamed, told)
         };

@@ -10,7 +10,7 @@ use super::output::{BAD, DIM, GOOD, UNSURE, styled};
 use super::verify::EvidenceFrom;
 use super::{Exit, config_file, output};
 use crate::config::Config;
-use crate::decisions::{Decision, Desk, Effect, PolicyRead, Request, Why, ask};
+use crate::decisions::{Asked, Decision, Desk, Effect, PolicyRead, Request, Why};
 use crate::fault::Fault;
 use crate::query::{self, Source};
 
@@ -18,7 +18,7 @@ use crate::query::{self, Source};
 pub(super) struct Deciding {
     desk: Desk,
     policy: PolicyRead,
-    source: Source,
+    asked: Asked,
     labels: BTreeMap<String, String>,
     door: Door,
 }
@@ -37,7 +37,8 @@ impl Deciding {
             Source::Disk(data) if data.is_dir() => Source::Disk(data).held()?,
             source => source,
         };
-        Ok(Self { desk: Desk::of(&loaded), policy, source, labels: loaded.labels, door })
+        let (desk, asked) = (Desk::of(&loaded), Asked::of(source, &loaded));
+        Ok(Self { desk, policy, asked, labels: loaded.labels, door })
     }
 
     /// The policy, where it can be read.
@@ -49,13 +50,14 @@ impl Deciding {
     pub(super) fn decide(&self, questions: &[Question]) -> Result<Vec<Decision>, Fault> {
         let requests = questions.iter().map(|question| self.request(question));
         let requests = requests.collect::<Result<Vec<_>, _>>()?;
-        Ok(self.desk.decide_all(&self.policy, requests, &mut |request| ask(&self.source, request)))
+        Ok(self.desk.decide_all(&self.policy, requests, &mut |request| self.asked.ask(request)))
     }
 
     fn request(&self, question: &Question) -> Result<Request, Fault> {
         // Where evidence cannot be asked what it calls these bytes, deciding finds that out again.
-        let named =
-            self.policy().and_then(|policy| query::named(policy, &self.source, question).ok());
+        let named = self
+            .policy()
+            .and_then(|policy| query::named(policy, self.asked.evidence(), question).ok());
         let question = named.as_ref().unwrap_or(question);
         let Some(purl) = &question.purl else {
             return Err(Fault::text("found a file without a purl, needed what it is meant to be"));

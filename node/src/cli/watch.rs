@@ -13,7 +13,7 @@ use super::{Exit, config_file};
 use crate::clock;
 use crate::config::Config;
 use crate::decisions::watch::{self, Kind, Noticed, Told};
-use crate::decisions::{self, Answered, Chain, PolicyRead, Spool};
+use crate::decisions::{self, Answered, Asked, Chain, PolicyRead, Spool};
 use crate::disk::FileSystem;
 use crate::fault::Fault;
 use crate::limits::WATCH_EVERY;
@@ -72,7 +72,8 @@ impl Watch {
         } else {
             Source::Node(Box::new(config.clone()))
         };
-        let round = look(&chain, &PolicyRead::file(&config.policy), &source)?;
+        let asked = Asked::of(source, config);
+        let round = look(&chain, &PolicyRead::file(&config.policy), &asked)?;
         self.tell(&round, &directory, &spool)?;
         for untaken in spool.deliver()? {
             let why = &untaken.why;
@@ -106,7 +107,7 @@ impl Watch {
     }
 }
 
-fn look(chain: &Chain, policy: &PolicyRead, source: &Source) -> Result<Round, Fault> {
+fn look(chain: &Chain, policy: &PolicyRead, asked: &Asked) -> Result<Round, Fault> {
     let (deployed, dropped) = watch::deployments(chain)?;
     let (mut findings, kept) = (Vec::new(), chain.shelf());
     if dropped > 0 {
@@ -121,7 +122,7 @@ fn look(chain: &Chain, policy: &PolicyRead, source: &Source) -> Result<Round, Fa
     let mut silent = None;
     for (number, decided) in &deployed {
         let answered = match &silent {
-            None => decisions::ask(source, &decided.request),
+            None => asked.ask(&decided.request),
             Some(why) => Answered::Unavailable(String::clone(why)),
         };
         if let Answered::Unavailable(why) = &answered {

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reattest_attestation::limits::POLICY_MAX;
-use reattest_attestation::{Completeness, Policy};
+use reattest_attestation::{Completeness, Digest, Policy};
 
 use super::record::Request;
+use crate::config::Config;
+use crate::limits::SCAN_FILE_BYTES;
 use crate::query::{self, Source};
 use crate::shell::control::{self, Answer, Ask};
 use crate::store::index::Selector;
@@ -115,5 +117,66 @@ fn from_node(socket: &Path, selector: Selector) -> Answered {
             Answered::Unusable(format!("the node at {at} gave no answer that can be read: {error}"))
         }
         Err(error) => Answered::Unavailable(format!("the node at {at} does not answer: {error}")),
+    }
+}
+
+/// Where doors ask what is known of a file.
+#[derive(Debug)]
+pub struct Asked {
+    evidence: Source,
+    scans: Option<PathBuf>,
+}
+
+impl Asked {
+    /// This evidence, and the scans that the configuration names.
+    pub fn of(evidence: Source, config: &Config) -> Self {
+        Self { evidence, scans: config.scans.clone() }
+    }
+
+    /// Where the evidence is asked.
+    pub fn evidence(&self) -> &Source {
+        &self.evidence
+    }
+
+    /// The evidence on a request, and the scans of its file. Scans that are there and cannot be read
+    /// make the answer unusable: what they say may forbid the file.
+    pub fn ask(&self, request: &Request) -> Answered {
+        match ask(&self.evidence, request) {
+            Answered::Had { bundle, dissent, scans } => match self.scans_of(&request.sha256) {
+                Ok(more) => Answered::Had { bundle, dissent, scans: [scans, more].concat() },
+                Err(why) => Answered::Unusable(why),
+            },
+            other => other,
+        }
+    }
+
+    /// Lines of `DIR/HEX.jsonl`; none where there is no such file.
+    fn scans_of(&self, sha256: &Digest) -> Result<Vec<u8>, String> {
+        let Some(directory) = &self.scans else { return Ok(Vec::new()) };
+        let path = directory.join(format!("{sha256}.jsonl"));
+        let failed = |error: std::io::Error| {
+            let path = path.display();
+            format!(
+                "the scans at {path} cannot be read: {error}; needed a file that this user can read, or none"
+            )
+        };
+        // A directory that is not there is a mistake; a file that is not there is no scan.
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound && directory.is_dir() => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let mut bytes = Vec::new();
+        let limit = SCAN_FILE_BYTES as u64;
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() > SCAN_FILE_BYTES {
+            return Err(format!(
+                "found more than {limit} bytes of scans at {}, needed {limit} at most; keep the newest ones",
+                path.display()
+            ));
+        }
+        Ok(bytes)
     }
 }

@@ -23,7 +23,7 @@ mod replay;
 mod diff;
 
 pub use alarms::{Receiver, Spool, Untaken};
-pub use asking::{Answered, PolicyRead, ask};
+pub use asking::{Answered, Asked, PolicyRead, ask};
 pub use breakglass::{
     BreakglassError, OpenBreakglass, break_glass, identity, open as open_breakglasses, review,
 };

@@ -55,6 +55,7 @@ impl Operator {
             cache: Cache::default(),
             store: StoreLimits::default(),
             consumer_key: None,
+            scans: None,
             service: None,
             build: Build::default(),
             follow: Vec::new(),

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// its reasons some more.
 pub const DECISION_BYTES: usize = 1024 * 1024;
 
+/// Bytes of the file with one file's scans: as many as are looked at, of 32 KiB each.
+pub const SCAN_FILE_BYTES: usize = 16 * 1024 * 1024;
+
 /// Bytes after which the decision log goes on in another file: small enough to copy and look at.
 pub const DECISION_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 

@@ -50,6 +50,7 @@ fn config(home: &Path) -> Config {
         cache: crate::config::Cache::default(),
         store: crate::config::StoreLimits::default(),
         consumer_key: None,
+        scans: None,
         service: None,
         build: Build::default(),
         follow: Vec::new(),
