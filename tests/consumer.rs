@@ -8,12 +8,14 @@
 use std::path::Path;
 
 use reattest::store::Store;
+use reattest::words::Words;
+use reattest_attestation::export::{LinkDocument, Reproduced};
 use reattest_attestation::log::{Checkpoint, Origin};
-use reattest_attestation::statement::Certificate;
-use reattest_attestation::{Digest, Envelope, SecretKey, Sign as _, Timestamp};
+use reattest_attestation::statement::{Certificate, Retraction};
+use reattest_attestation::{Digest, Envelope, PublicKey, Rebuild, SecretKey, Sign as _, Timestamp};
 use reattest_tests::network::Member;
 
-use crate::worlds::{ARCHIVE, network, outcome, rebuild};
+use crate::worlds::{ARCHIVE, network, outcome, rebuild, revoke};
 
 /// Operators, each with one rebuilder.
 const OPERATORS: u8 = 3;
@@ -58,6 +60,55 @@ impl Consumer {
 
     /// One operator says that this file came out so (`+`, `-` and so on, as in worlds).
     pub(crate) fn say(&self, number: u8, purl: &str, sha256: Digest, how: char) {
+        self.log(number, &rebuild(outcome(purl, sha256, how)));
+    }
+
+    /// One operator says that this file was reproduced, with links for other tools.
+    pub(crate) fn say_with_links(&self, number: u8, purl: &str, sha256: Digest) {
+        let [_, key] = keys(number);
+        let said = rebuild(outcome(purl, sha256, '+'));
+        let links = LinkDocument::sign(&Reproduced::of(&said), &said.sources, &key).unwrap();
+        let store = Store::open(&self.member.home.join("data")).unwrap();
+        store.put_document(links.as_bytes()).unwrap();
+        drop(store);
+        self.log(number, &Rebuild { links: Some(links.digest()), ..said });
+    }
+
+    /// The key of an operator's rebuilder.
+    pub(crate) fn key(number: u8) -> PublicKey {
+        let [_, key] = keys(number);
+        key.public_key()
+    }
+
+    fn log(&self, number: u8, said: &Rebuild) {
+        let [_, key] = keys(number);
+        let payload = said.to_payload(&key.public_key()).unwrap();
+        self.append(number, &Envelope::sign(payload, &key).unwrap());
+    }
+
+    /// One operator's rebuilder takes back what it said of a file.
+    pub(crate) fn retract(&self, number: u8, purl: &str, published: Digest) {
+        let [_, key] = keys(number);
+        let retraction = Retraction {
+            network: network(),
+            purl: purl.parse().unwrap(),
+            published,
+            reason: "a wrong toolchain".to_owned(),
+            retracted: Timestamp::from_unix(1_780_000_000),
+        };
+        let payload = retraction.to_payload().unwrap();
+        self.append(number, &Envelope::sign(payload, &key).unwrap());
+    }
+
+    /// One operator revokes its rebuilder's key.
+    pub(crate) fn revoke(&self, number: u8) {
+        let [operator, key] = keys(number);
+        let word = revoke(&operator, &key, Vec::new());
+        let mut words = Words::open(&self.member.home.join("data")).unwrap();
+        assert!(words.put(&word).unwrap());
+    }
+
+    fn append(&self, number: u8, entry: &Envelope) {
         let [operator, key] = keys(number);
         let certificate = Certificate {
             operator: operator.public_key(),
@@ -66,8 +117,6 @@ impl Consumer {
             not_after: "2100-01-01T00:00:00Z".parse().unwrap(),
         };
         let certificate = Envelope::sign(certificate.to_payload().unwrap(), &operator).unwrap();
-        let said = rebuild(outcome(purl, sha256, how));
-        let entry = Envelope::sign(said.to_payload(&key.public_key()).unwrap(), &key).unwrap();
         let origin = Origin::new(&network(), &key.public_key(), 2026);
         let mut store = Store::open(&self.member.home.join("data")).unwrap();
         let log = store.log_mut(&origin).unwrap();

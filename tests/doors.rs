@@ -22,19 +22,19 @@ use crate::consumer::Consumer;
 use crate::worlds::{P, Q};
 
 /// What came back: status, head, body.
-struct Told {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Told {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}: {}", self.head, self.body))
     }
 
     /// A refusal that says what was found and needed, and is no verdict.
-    fn refuses(&self, status: u16, words: &str) {
+    pub(crate) fn refuses(&self, status: u16, words: &str) {
         assert_eq!(self.status, status, "{}", self.body);
         assert!(self.head.contains("application/problem+json"), "{}", self.head);
         let detail = self.json()["detail"].as_str().unwrap().to_owned();
@@ -43,7 +43,7 @@ impl Told {
     }
 }
 
-fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Told {
+pub(crate) fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Told {
     // A server that refuses early may close before all was written.
     let _early = stream.write_all(request);
     let mut bytes = Vec::new();
@@ -54,7 +54,7 @@ fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Told {
     Told { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
 }
 
-fn request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
+pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()

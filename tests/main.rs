@@ -20,6 +20,7 @@ mod fuzz_corpus;
 mod oracles;
 mod sandbox_escape;
 mod rebuild;
+mod rebuilderd;
 mod recipes;
 mod environments;
 mod python;

@@ -33,7 +33,7 @@ pub(crate) async fn open(
     calls: mpsc::Sender<Call>,
 ) -> Result<Option<SocketAddr>, Fault> {
     let grounds = Arc::new(Grounds::new(config.data.clone(), config.policy.clone()));
-    let shared = Shared { grounds, calls };
+    let shared = Shared { grounds, calls, catalogs: Arc::default() };
     let room = Arc::new(Semaphore::new(HTTP_CONNECTIONS));
     let unix = bind(&config.service_socket())?;
     let app = router(shared.clone(), Guard::Socket);

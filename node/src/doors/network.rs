@@ -108,14 +108,14 @@ pub(super) async fn queue(
     }
 }
 
-async fn status(calls: &mpsc::Sender<Call>) -> Result<Status, Problem> {
+pub(super) async fn status(calls: &mpsc::Sender<Call>) -> Result<Status, Problem> {
     match ask(calls, Ask::Status).await? {
         Answer::Status(status) => Ok(*status),
         _ => Err(stopping()),
     }
 }
 
-async fn ask(calls: &mpsc::Sender<Call>, ask: Ask) -> Result<Answer, Problem> {
+pub(super) async fn ask(calls: &mpsc::Sender<Call>, ask: Ask) -> Result<Answer, Problem> {
     let (reply, answer) = oneshot::channel();
     calls.send((ask, reply)).await.map_err(|_| stopping())?;
     answer.await.map_err(|_| stopping())

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 
 use super::held::Grounds;
 use super::problem::Problem;
-use super::{network, verdicts};
+use super::rebuilderd::Catalogs;
+use super::{network, rebuilderd, verdicts};
 use crate::limits::{DOORS_ANSWER, DOORS_BODY_BYTES};
 use crate::shell::control::Call;
 
@@ -23,6 +24,7 @@ use crate::shell::control::Call;
 pub(super) struct Shared {
     pub(super) grounds: Arc<Grounds>,
     pub(super) calls: mpsc::Sender<Call>,
+    pub(super) catalogs: Arc<Catalogs>,
 }
 
 impl FromRef<Shared> for Arc<Grounds> {
@@ -53,6 +55,7 @@ pub(super) fn router(shared: Shared, guard: Guard) -> Router {
         .route("/v1/verdicts/{sha256}", get(verdicts::of_file))
         .route("/v1/packages", get(verdicts::of_package))
         .route("/v1/evidence/{sha256}", get(verdicts::evidence))
+        .merge(rebuilderd::router())
         .method_not_allowed_fallback(|| async {
             Problem::method("needed GET, or POST for /v1/verdicts")
         })
@@ -117,7 +120,9 @@ fn is_loopback(host: &str) -> bool {
     };
     let address = name.trim_start_matches('[').trim_end_matches(']');
     let is_loopback = |address: std::net::IpAddr| address.is_loopback();
-    name.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback)
+    // Names below it are this machine's too (RFC 6761, section 6.3): no page elsewhere bears one.
+    let name = name.to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost") || address.parse().is_ok_and(is_loopback)
 }
 
 #[cfg(test)]
@@ -126,9 +131,15 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_let_in_over_loopback() {
-        for host in
-            ["localhost", "LocalHost:4190", "127.0.0.1:4190", "127.0.0.1", "[::1]:4190", "[::1]"]
-        {
+        for host in [
+            "localhost",
+            "LocalHost:4190",
+            "127.0.0.1:4190",
+            "127.0.0.1",
+            "[::1]:4190",
+            "[::1]",
+            "alder.localhost:4190",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
         for host in [

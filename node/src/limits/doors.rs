@@ -51,3 +51,7 @@ pub const DOORS_HELD_SECONDS: i64 = 1;
 
 /// Items on one page of the local service.
 pub const DOORS_PAGE: usize = 1_000;
+
+/// Artifacts of one log that rebuilderd's lists hold in memory: three times Debian's packages for one
+/// architecture, some 60 MB.
+pub const REBUILDERD_ARTIFACTS: i32 = 200_000;
