@@ -21,6 +21,7 @@ mod oracles;
 mod sandbox_escape;
 mod rebuild;
 mod rebuilderd;
+mod listing;
 mod recipes;
 mod environments;
 mod python;

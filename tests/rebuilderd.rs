@@ -38,7 +38,7 @@ impl Served {
         Self { consumer, address: port.to_string() }
     }
 
-    fn ask(&self, host: &str, line: &str, body: &str) -> Told {
+    pub(crate) fn ask(&self, host: &str, line: &str, body: &str) -> Told {
         let stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         let text = format!(
@@ -47,11 +47,11 @@ impl Served {
         exchange(stream, text.as_bytes())
     }
 
-    fn get(&self, path: &str) -> Told {
+    pub(crate) fn get(&self, path: &str) -> Told {
         self.ask("o0.localhost", &format!("GET {path}"), "")
     }
 
-    fn json(&self, path: &str) -> Value {
+    pub(crate) fn json(&self, path: &str) -> Value {
         let told = self.get(path);
         assert_eq!(told.status, 200, "{path}: {}{}", told.head, told.body);
         told.json()

@@ -66,6 +66,11 @@ impl Grounds {
         Self { data, policy, ground: Mutex::new(None) }
     }
 
+    /// Where the logs are.
+    pub(super) fn data(&self) -> &std::path::Path {
+        &self.data
+    }
+
     /// The ground as it is, at most [`DOORS_HELD_SECONDS`] old; blocks while it is read.
     pub(super) fn now(&self) -> Result<Ground, Fault> {
         let now = clock::now();

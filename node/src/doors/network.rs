@@ -82,11 +82,7 @@ pub(super) async fn logs(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(page) = page.map_err(|error| Problem::question(error.body_text()))?;
-    let limit = page.limit.unwrap_or(DOORS_PAGE);
-    if limit == 0 || limit > DOORS_PAGE {
-        let needed = format!("found limit={limit}, needed 1 to {DOORS_PAGE}");
-        return Err(Problem::question(needed));
-    }
+    let limit = page_size(page.limit)?;
     let mut all = status(&shared.calls).await?.logs;
     all.sort_by(|one, other| one.origin.cmp(&other.origin));
     let after = page.after.as_deref();
@@ -95,6 +91,14 @@ pub(super) async fn logs(
     let more = rest.next().is_some();
     let next = logs.last().filter(|_| more).map(|log| log.origin.clone());
     tagged(&Logs { logs, next }, &headers)
+}
+
+/// How many items a page has: as asked, within bounds.
+pub(super) fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
+    match limit.unwrap_or(DOORS_PAGE) {
+        limit @ 1..=DOORS_PAGE => Ok(limit),
+        limit => Err(Problem::question(format!("found limit={limit}, needed 1 to {DOORS_PAGE}"))),
+    }
 }
 
 /// `GET /v1/queue`

@@ -12,10 +12,10 @@ use axum::routing::{get, post};
 use reattest_attestation::Digest;
 use tokio::sync::mpsc;
 
+use super::catalog::Catalogs;
 use super::held::Grounds;
 use super::problem::Problem;
-use super::rebuilderd::Catalogs;
-use super::{network, rebuilderd, verdicts};
+use super::{network, rebuilderd, rebuilds, tree, verdicts};
 use crate::limits::{DOORS_ANSWER, DOORS_BODY_BYTES};
 use crate::shell::control::Call;
 
@@ -55,12 +55,19 @@ pub(super) fn router(shared: Shared, guard: Guard) -> Router {
         .route("/v1/verdicts/{sha256}", get(verdicts::of_file))
         .route("/v1/packages", get(verdicts::of_package))
         .route("/v1/evidence/{sha256}", get(verdicts::evidence))
+        .route("/v1/rebuilders", get(rebuilds::rebuilders))
+        .route("/v1/votes", get(rebuilds::votes))
+        .route("/v1/disputes", get(rebuilds::disputes))
+        .route("/logs/{*file}", get(tree::file))
+        .route("/documents/{digest}", get(tree::file))
         .merge(rebuilderd::router())
         .method_not_allowed_fallback(|| async {
             Problem::method("needed GET, or POST for /v1/verdicts")
         })
         .fallback(|| async {
-            Problem::absent("the paths are under /v1; see `reattest help service`")
+            Problem::absent(
+                "the paths are under /v1, /logs and /documents; see `reattest help service`",
+            )
         })
         .layer(DefaultBodyLimit::max(DOORS_BODY_BYTES))
         .layer(from_fn(bounded))
@@ -78,7 +85,7 @@ async fn bounded(request: Request, next: Next) -> Response {
     });
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     response
 }
 

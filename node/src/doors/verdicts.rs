@@ -148,7 +148,7 @@ fn question(sha256: &str, meant: Option<&str>) -> Result<Question, Problem> {
     Ok(Question::about(HashedFile::elsewhere(&name, digest), meant))
 }
 
-fn purl(text: &str) -> Result<Purl, Problem> {
+pub(super) fn purl(text: &str) -> Result<Purl, Problem> {
     text.parse().map_err(|error| {
         let shown: String = text.chars().take(200).collect();
         Problem::question(format!("found {shown:?}: {error}"))

@@ -52,6 +52,6 @@ pub const DOORS_HELD_SECONDS: i64 = 1;
 /// Items on one page of the local service.
 pub const DOORS_PAGE: usize = 1_000;
 
-/// Artifacts of one log that rebuilderd's lists hold in memory: three times Debian's packages for one
+/// Artifacts of one log that lists of the local service hold in memory: three times Debian's packages for one
 /// architecture, some 60 MB.
-pub const REBUILDERD_ARTIFACTS: i32 = 200_000;
+pub const LISTED_ARTIFACTS: i32 = 200_000;

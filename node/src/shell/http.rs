@@ -2,13 +2,13 @@
 //! that says where things are. It only reads, and holds no key.
 #![expect(clippy::disallowed_methods, reason = "the shell runs one task for each connection")]
 
-mod contents;
+pub(crate) mod contents;
 mod metrics;
 pub mod tree;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -29,7 +29,7 @@ use crate::limits::{
 };
 use contents::Contents;
 use metrics::Disk;
-use tree::{Cached, Found};
+use tree::Cached;
 
 /// What every connection shares.
 struct Door {
@@ -119,7 +119,7 @@ async fn answer(request: &Request<Incoming>, from: SocketAddr, door: &Door) -> R
             }
             None => stopping(),
         },
-        path => tree::find(path).and_then(|found| file(door, &found)).unwrap_or_else(absent),
+        path => static_file(&door.data, path).unwrap_or_else(absent),
     }
 }
 
@@ -138,8 +138,11 @@ async fn status(door: &Door) -> Option<Status> {
     }
 }
 
-fn file(door: &Door, found: &Found) -> Option<Response<Contents>> {
-    let contents = match Contents::of_file(&door.data.join(&found.path)) {
+/// The file of the tree that a path names, with its type and how long it may be kept; nothing where
+/// there is none.
+pub(crate) fn static_file(data: &Path, path: &str) -> Option<Response<Contents>> {
+    let found = tree::find(path)?;
+    let contents = match Contents::of_file(&data.join(&found.path)) {
         Ok(contents) => contents?,
         Err(error) => {
             tracing::warn!(path = found.path, %error, "a file was not served");

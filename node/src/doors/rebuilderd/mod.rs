@@ -1,10 +1,9 @@
 //! rebuilderd's read API (0.28: v1, and v0 before it), so that clients people have already run against a node.
 //!
-//! [`catalog`] arranges one log as rebuilderd arranges builds; [`voter`] says whose log a host name means,
-//! [`records`] and [`page`] give the JSON and its pages; [`v1`] and [`v0`] are the paths. Only links prove
+//! [`voter`] says whose log a host name means, [`records`] and [`page`] give the JSON and its pages; [`v1`] and
+//! [`v0`] are the paths. Only links prove
 //! anything here: statuses are one rebuilder's word over a local connection, as they are there.
 
-mod catalog;
 mod records;
 mod page;
 mod voter;
@@ -19,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
 
-pub(super) use self::voter::Catalogs;
+pub(super) use self::voter::stands;
 use self::voter::{Host, Voter};
 use super::network::{ask, status};
 use super::problem::Problem;
@@ -76,7 +75,7 @@ async fn of_voter<T: Send + 'static>(
     let catalogs = Arc::clone(&shared.catalogs);
     let asked = host.clone();
     let answered = ground(Arc::clone(&shared.grounds), move |ground| {
-        Ok(catalogs.with(ground, &asked, own.as_deref(), answer)?)
+        Ok(voter::with(&catalogs, ground, &asked, own.as_deref(), answer)?)
     });
     answered.await?.ok_or_else(|| match host {
         Host::Own => Problem::absent(

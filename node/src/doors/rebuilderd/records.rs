@@ -1,13 +1,50 @@
 //! rebuilderd's records as JSON: every field that its clients read, and nothing that is not known here.
 
-use reattest_attestation::{Purl, Timestamp};
+use reattest_attestation::{Outcome, Purl, Timestamp};
 use serde::Serialize;
 
-use super::catalog::{Artifact, Build, Known, Status};
+use crate::doors::catalog::{Artifact, Build, Known};
 use crate::shell::jobs::QueuedRelease;
 
 /// What builds here are called, where rebuilderd names a script.
 const BACKEND: &str = "reattest";
+
+/// Their words for what came of a build or an artifact.
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug, Serialize)]
+pub(super) enum Status {
+    /// Bit for bit the published file.
+    #[serde(rename = "GOOD")]
+    Good,
+    /// Nothing is known, or no longer.
+    #[serde(rename = "UNKWN")]
+    Unknown,
+    /// Another file, whatever normalizers make of it.
+    #[serde(rename = "BAD")]
+    Bad,
+    /// Nothing was made; of builds alone.
+    #[serde(rename = "FAIL")]
+    Fail,
+}
+
+impl Status {
+    /// Of a file: where none was made, nothing was compared.
+    pub(super) fn of_file(artifact: &Artifact) -> Self {
+        match artifact.outcome {
+            Some(Outcome::Reproduced) => Self::Good,
+            Some(Outcome::Equivalent | Outcome::Differs | Outcome::Unstable) => Self::Bad,
+            Some(Outcome::BuildFailed) | None => Self::Unknown,
+        }
+    }
+
+    /// The worst of its files.
+    fn of_build(build: &Build) -> Self {
+        let of = |artifact: &Artifact| match artifact.outcome {
+            Some(Outcome::BuildFailed) => Self::Fail,
+            _ => Self::of_file(artifact),
+        };
+        build.artifacts.iter().map(of).max().unwrap_or(Self::Unknown)
+    }
+}
 
 /// A package as rebuilderd names it.
 #[derive(Debug, Clone, Serialize)]
@@ -67,11 +104,7 @@ impl Binary {
     pub(super) fn of(known: &Known, last: Option<(&Build, &Artifact)>) -> Self {
         let build = last.map(|(build, _)| build);
         let component = build.and_then(|build| build.component.as_deref());
-        let status = match last.map(|(_, artifact)| artifact.status) {
-            // rebuilderd has no such word for a file.
-            Some(Status::Fail) | None => Status::Unknown,
-            Some(status) => status,
-        };
+        let status = last.map_or(Status::Unknown, |(_, artifact)| Status::of_file(artifact));
         Self {
             id: known.id,
             named: Named::of(&known.purl, component, None),
@@ -106,7 +139,7 @@ impl Source {
         Self {
             id: known.id,
             named: named_of(build),
-            status: build.status(),
+            status: Status::of_build(build),
             build_id: Some(build.id),
             last_seen: naive(build.finished),
             seen_in_last_sync: true,
@@ -136,7 +169,7 @@ impl RebuildRecord {
             retries: 0,
             started_at: naive(build.started),
             built_at: naive(build.finished),
-            status: build.status(),
+            status: Status::of_build(build),
         }
     }
 }
@@ -158,10 +191,7 @@ pub(super) struct ArtifactRecord {
 impl ArtifactRecord {
     pub(super) fn of(artifact: &Artifact, has_attestation: bool) -> Self {
         let name = artifact.purl.file_name().unwrap_or_else(|| artifact.purl.name());
-        let status = match artifact.status {
-            Status::Fail => Status::Unknown,
-            status => status,
-        };
+        let status = Status::of_file(artifact);
         Self { id: artifact.id, name, has_diffoscope: false, has_attestation, status }
     }
 }

@@ -7,9 +7,8 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::catalog::Status;
 use super::page::{Page, Wanted};
-use super::records::{Binary, Job, Listed, naive};
+use super::records::{Binary, Job, Listed, Status, naive};
 use super::{blob, json, of_voter, queue_of};
 use crate::clock;
 use crate::doors::problem::Problem;

@@ -9,11 +9,11 @@ use axum::response::Response;
 use reattest_attestation::export::rebuilderd_pem;
 use serde_json::json;
 
-use super::catalog::{Build, Known, Status};
 use super::page::{Page, Wanted};
-use super::records::{ArtifactRecord, Binary, Job, Named, RebuildRecord, Source};
+use super::records::{ArtifactRecord, Binary, Job, Named, RebuildRecord, Source, Status};
 use super::voter::Voter;
 use super::{blob, json, not_found, of_voter, queue_of};
+use crate::doors::catalog::{Build, Known};
 use crate::doors::problem::Problem;
 use crate::doors::router::Shared;
 

@@ -1,26 +1,15 @@
 //! Whose rebuilds are listed: one rebuilder at each name, for clients count one vote at each.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use axum::http::{HeaderMap, header};
 use reattest_attestation::export::LinkDocument;
-use reattest_attestation::log::Origin;
-use reattest_attestation::{Claim, Envelope, OperatorWord, PublicKey};
+use reattest_attestation::{Claim, Envelope, OperatorWord, Outcome};
 
-use super::catalog::{Artifact, Build, Catalog};
+use crate::doors::catalog::{Artifact, Build, Catalog, Catalogs};
 use crate::doors::held::Ground;
 use crate::entry::claim_of;
 use crate::fault::Fault;
 use crate::store::{Log, Store};
 use crate::words::Words;
-
-/// Catalogs of logs that somebody asked for: at most one for each log of an operator of the policy,
-/// and the own one.
-#[derive(Debug, Default)]
-pub(in crate::doors) struct Catalogs {
-    all: Mutex<BTreeMap<Origin, Arc<Mutex<Catalog>>>>,
-}
 
 /// Whom a request names as its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,28 +40,19 @@ pub(super) struct Voter<'a> {
     pub(super) catalog: &'a Catalog,
 }
 
-impl Catalogs {
-    /// Reads on in a log and answers from it; blocks. `own` is the origin of the node's own log.
-    pub(super) fn with<T>(
-        &self,
-        ground: &Ground,
-        host: &Host,
-        own: Option<&str>,
-        answer: impl FnOnce(&Voter<'_>) -> Result<T, Fault>,
-    ) -> Result<Option<T>, Fault> {
-        let store = ground.held.store();
-        let Some(log) = log_of(store, ground, host, own) else { return Ok(None) };
-        let Some(key) = log.key() else { return Ok(None) };
-        let catalog = {
-            let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(Mutex::new(Catalog::new(key)));
-            Arc::clone(all.entry(log.origin().clone()).or_insert_with(new))
-        };
-        let mut catalog = catalog.lock().unwrap_or_else(PoisonError::into_inner);
-        catalog.read_on(log)?;
-        let stands = stands(store, log, &key)?;
-        answer(&Voter { store, log, stands, catalog: &catalog }).map(Some)
-    }
+/// Answers from the log that a host names; blocks. `own` is the origin of the node's own log.
+pub(super) fn with<T>(
+    catalogs: &Catalogs,
+    ground: &Ground,
+    host: &Host,
+    own: Option<&str>,
+    answer: impl FnOnce(&Voter<'_>) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
+    let store = ground.held.store();
+    let Some(log) = log_of(store, ground, host, own) else { return Ok(None) };
+    let stands = stands(store, log)?;
+    let answered = catalogs.with(log, |catalog| answer(&Voter { store, log, stands, catalog }))?;
+    answered.transpose()
 }
 
 /// The own log, or the one of an operator that has most entries: after a rotation there are two.
@@ -95,7 +75,9 @@ fn log_of<'a>(
     }
 }
 
-fn stands(store: &Store, log: &Log, key: &PublicKey) -> Result<bool, Fault> {
+/// Whether a log's word counts still: it has no second history, and its operator did not end its key.
+pub(in crate::doors) fn stands(store: &Store, log: &Log) -> Result<bool, Fault> {
+    let Some(key) = log.key() else { return Ok(false) };
     let failed = |error: String| Fault::new("the words of operators cannot be read", error);
     if log.fork().map_err(|error| Fault::text(error.to_string()))?.is_some() {
         return Ok(false);
@@ -105,7 +87,7 @@ fn stands(store: &Store, log: &Log, key: &PublicKey) -> Result<bool, Fault> {
     let revokes = |envelope: &Envelope| {
         let word = OperatorWord::verify(envelope).ok();
         word.and_then(|word| word.revoked().map(|one| one.revocation().clone()))
-            .is_some_and(|one| one.rebuilder == *key && log.operator() == Some(one.operator))
+            .is_some_and(|one| one.rebuilder == key && log.operator() == Some(one.operator))
     };
     Ok(!words.about(&[key.digest()].into()).any(revokes))
 }
@@ -114,7 +96,7 @@ impl Voter<'_> {
     /// The link on an artifact, where there is one: its signatures hold, it is the one that the log
     /// names, and the rebuilder's word counts.
     pub(super) fn attestation(&self, build: &Build, artifact: &Artifact) -> Option<Vec<u8>> {
-        let is_good = artifact.status == super::catalog::Status::Good;
+        let is_good = artifact.outcome == Some(Outcome::Reproduced);
         if !self.stands || !is_good || !build.has_links {
             return None;
         }
@@ -134,7 +116,7 @@ impl Voter<'_> {
 
     /// Whether there may be a link, without looking at it.
     pub(super) fn may_have_attestation(&self, build: &Build, artifact: &Artifact) -> bool {
-        self.stands && build.has_links && artifact.status == super::catalog::Status::Good
+        self.stands && build.has_links && artifact.outcome == Some(Outcome::Reproduced)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::limits::HTTP_CHUNK_BYTES;
 
 /// What is sent, and how much of it is left.
 #[derive(Debug)]
-pub(super) enum Contents {
+pub(crate) enum Contents {
     Text(Bytes),
     File { file: File, left: u64 },
 }

@@ -1,43 +1,18 @@
-//! What one log says, arranged as rebuilderd arranges it: builds, and what is known last of each package.
+//! What one log says, arranged for lists: builds, and what is known last of each package.
 //!
 //! Numbers are places: a build's is its entry's index, an artifact's, a binary's and a source's how many
 //! came before it in the log. A log only grows, so that none of them ever changes.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use reattest_attestation::log::Origin;
 use reattest_attestation::{Claim, Digest, Outcome, PublicKey, Purl, Rebuild, Timestamp};
 
 use crate::entry::claim_of;
 use crate::fault::Fault;
-use crate::limits::{REBUILDERD_ARTIFACTS, RESPONSE_ENTRY_BYTES};
+use crate::limits::{LISTED_ARTIFACTS, RESPONSE_ENTRY_BYTES};
 use crate::store::Log;
-
-/// rebuilderd's words for what came of a build or an artifact.
-#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug, serde::Serialize)]
-pub(super) enum Status {
-    /// Bit for bit the published file.
-    #[serde(rename = "GOOD")]
-    Good,
-    /// Another file, whatever normalizers make of it.
-    #[serde(rename = "BAD")]
-    Bad,
-    /// Nothing was made.
-    #[serde(rename = "FAIL")]
-    Fail,
-    /// Nothing is known, or no longer.
-    #[serde(rename = "UNKWN")]
-    Unknown,
-}
-
-impl From<Outcome> for Status {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Reproduced => Self::Good,
-            Outcome::Equivalent | Outcome::Differs | Outcome::Unstable => Self::Bad,
-            Outcome::BuildFailed => Self::Fail,
-        }
-    }
-}
 
 /// One rebuild.
 #[derive(Debug, Clone)]
@@ -55,27 +30,14 @@ pub(super) struct Build {
     pub(super) artifacts: Vec<Artifact>,
 }
 
-impl Build {
-    /// The worst of its artifacts.
-    pub(super) fn status(&self) -> Status {
-        let statuses = self.artifacts.iter().map(|artifact| artifact.status);
-        let rank = |status: &Status| match status {
-            Status::Good => 0,
-            Status::Unknown => 1,
-            Status::Bad => 2,
-            Status::Fail => 3,
-        };
-        statuses.max_by_key(rank).unwrap_or(Status::Unknown)
-    }
-}
-
 /// One published file of a rebuild.
 #[derive(Debug, Clone)]
 pub(super) struct Artifact {
     pub(super) id: i32,
     pub(super) purl: Purl,
     pub(super) published: Digest,
-    pub(super) status: Status,
+    /// None where the rebuilder took its word back.
+    pub(super) outcome: Option<Outcome>,
 }
 
 /// What is known last of a package.
@@ -85,6 +47,37 @@ pub(super) struct Known {
     pub(super) purl: Purl,
     /// The newest build, and the artifact in it; none where the rebuilder took its word back.
     pub(super) build: Option<(i32, usize)>,
+}
+
+/// Catalogs of logs that somebody asked for: of operators of the policy, and the own one.
+#[derive(Debug, Default)]
+pub(super) struct Catalogs {
+    all: Mutex<BTreeMap<Origin, Arc<Mutex<Catalog>>>>,
+}
+
+impl Catalogs {
+    /// Reads on in a log, and answers from what it says now; blocks. Nothing where the log has no key
+    /// yet.
+    pub(super) fn with<T>(
+        &self,
+        log: &Log,
+        answer: impl FnOnce(&Catalog) -> T,
+    ) -> Result<Option<T>, Fault> {
+        let Some(key) = log.key() else { return Ok(None) };
+        let catalog = {
+            let mut all = whole(&self.all);
+            let new = || Arc::new(Mutex::new(Catalog::new(key)));
+            Arc::clone(all.entry(log.origin().clone()).or_insert_with(new))
+        };
+        let mut catalog = whole(&catalog);
+        catalog.read_on(log)?;
+        Ok(Some(answer(&catalog)))
+    }
+}
+
+/// Whoever panicked with it had added whole entries only.
+fn whole<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One log, as far as it was read.
@@ -143,7 +136,7 @@ impl Catalog {
         let mut artifacts = Vec::with_capacity(rebuild.artifacts.len());
         for artifact in &rebuild.artifacts {
             self.artifacts = self.artifacts.saturating_add(1);
-            if self.artifacts > REBUILDERD_ARTIFACTS {
+            if self.artifacts > LISTED_ARTIFACTS {
                 return Err(too_many());
             }
             let place = artifacts.len();
@@ -152,7 +145,7 @@ impl Catalog {
                 id: self.artifacts,
                 purl: artifact.purl.clone(),
                 published: artifact.published,
-                status: artifact.outcome.into(),
+                outcome: Some(artifact.outcome),
             });
         }
         see(&mut self.sources, &mut self.source_at, &rebuild.source, (id, 0))?;
@@ -175,7 +168,7 @@ impl Catalog {
         for build in self.builds.values_mut() {
             for artifact in &mut build.artifacts {
                 if artifact.purl == *purl && artifact.published == *published {
-                    artifact.status = Status::Unknown;
+                    artifact.outcome = None;
                 }
             }
         }
@@ -221,6 +214,6 @@ fn component(rebuild: &Rebuild) -> Option<String> {
 
 fn too_many() -> Fault {
     Fault::text(format!(
-        "found a log of more than {REBUILDERD_ARTIFACTS} artifacts, needed fewer for rebuilderd's lists; ask /v1/verdicts instead"
+        "found a log of more than {LISTED_ARTIFACTS} artifacts, needed fewer for lists of them; ask /v1/verdicts instead"
     ))
 }
